@@ -1,0 +1,80 @@
+# The whole workflow. `make` alone lists the targets.
+# Needs make and python3 (3.11 or newer); the node and browser tests also need
+# node, npm and Chromium. Everything else goes into .venv.
+
+PYTHON ?= python3
+PORT ?= 8765
+VENV := .venv
+PY := $(VENV)/bin/python
+# The three layers that do no IO: every branch of them is tested.
+PURE := wsproto_async/codec/*,wsproto_async/handshake/*,wsproto_async/sansio/*
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-node test-browser lint format types docs build check clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: $(VENV)/.run ## start the demo page and print its address (PORT=8765)
+	PORT=$(PORT) $(PY) examples/demo/server.py
+
+test: $(VENV)/.test ## run the tests that need only Python, on asyncio and on uvloop
+	$(PY) -m pytest -m "not browser and not node" --cov --cov-report=
+	$(PY) -m coverage report
+	$(PY) -m coverage report --include='$(PURE)' --fail-under=100
+
+test-node: $(VENV)/.test tests/interop/node/node_modules/.done ## run the tests against Node's WebSocket packages
+	$(PY) -m pytest -m node
+
+test-browser: $(VENV)/.test tests/browser/node_modules/.done ## run the tests in Chromium
+	$(PY) -m pytest -m browser
+
+lint: $(VENV)/.lint ## check style
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+format: $(VENV)/.lint ## rewrite the files in the project's style
+	$(PY) -m ruff check --fix-only .
+	$(PY) -m ruff format .
+
+types: $(VENV)/.lint ## check types
+	$(PY) -m mypy
+
+docs: $(VENV)/.docs ## build the documentation into docs/_build/html
+	$(PY) -m sphinx -n -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+build: $(VENV)/.build ## build the sdist and the wheel into dist/, and install the wheel in a new venv
+	rm -rf build dist
+	$(PY) -m build --outdir dist .
+	$(PYTHON) -m venv build/venv
+	build/venv/bin/python -m pip install --quiet dist/*.whl
+	cd build && venv/bin/python -I -W error -c 'import wsproto_async as w; print("the wheel installs:", *w.__all__)'
+
+check: lint types test docs test-node test-browser build ## all of the above
+
+clean: ## remove everything that make made
+	rm -rf $(VENV) build dist docs/_build docs/_generated htmlcov *.egg-info
+	rm -rf .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf tests/interop/node/node_modules tests/browser/node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "wsproto_async needs Python 3.11 or newer (set PYTHON=...)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+		|| { rm -rf $(VENV); echo "no venv module: install it first (Debian: python3-venv)" >&2; exit 1; }
+
+# Each stamp is one extra of pyproject.toml, installed; changing that file installs again.
+$(VENV)/.run: pyproject.toml | $(PY)
+	$(PY) -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.test $(VENV)/.lint $(VENV)/.docs $(VENV)/.build: $(VENV)/.%: pyproject.toml | $(PY)
+	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[$*]'
+	@touch $@
+
+%/node_modules/.done: %/package-lock.json
+	cd $* && npm ci --no-audit --no-fund
+	@touch $@

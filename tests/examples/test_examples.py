@@ -1,0 +1,446 @@
+"""Each example, started as its own docstring says, does what it says and stops on Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import http.client
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wsproto_async import InvalidStatus, WebSocket, connect, serve
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+TIMEOUT = 20  # seconds until something that should happen counts as not happening
+
+
+class Example:
+    """A server among the examples, listening, and all that it has printed."""
+
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+        self.process = process
+        self.port = port
+        self.uri = f"ws://127.0.0.1:{port}/"
+
+    def interrupt(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+
+    def wait(self) -> None:
+        """Expect the clean end that Ctrl-C asks for."""
+        _, errors = self.process.communicate(timeout=TIMEOUT)
+        assert self.process.returncode == 0, errors
+        assert "Traceback" not in errors
+        assert "ERROR" not in errors
+
+
+Start = Callable[[str], Example]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start servers; stop what still runs after the test, and expect all to end cleanly."""
+    examples: list[Example] = []
+
+    def start(name: str) -> Example:
+        port = find_free_port()
+        option = ["--port"] if name.startswith("demo/") else []
+        process = subprocess.Popen(
+            [sys.executable, EXAMPLES / name, *option, str(port)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        examples.append(Example(process, port))
+        wait_until_listening(process, port)
+        return examples[-1]
+
+    try:
+        yield start
+        for example in examples:
+            if example.process.returncode is None:
+                example.interrupt()
+                example.wait()
+    finally:
+        for example in examples:
+            if example.process.returncode is None:
+                example.process.kill()
+                example.process.communicate()
+
+
+def find_free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def wait_until_listening(process: subprocess.Popen[str], port: int) -> None:
+    deadline = time.monotonic() + TIMEOUT
+    while True:
+        assert process.poll() is None, process.communicate()[1]
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline, "it never listened"
+            time.sleep(0.02)
+
+
+async def receive(ws: WebSocket) -> Any:
+    async with asyncio.timeout(TIMEOUT):
+        return await ws.recv()
+
+
+async def expect_close(ws: WebSocket, code: int) -> None:
+    async with asyncio.timeout(TIMEOUT):
+        await ws.wait_closed()
+    assert ws.close_code == code
+
+
+# --- echo, scream, chat --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("message", ["hi", "", "grüße 🎉", b"hi", b"", bytes(range(256)) * 256])
+async def test_echo(start: Start, message: str | bytes) -> None:
+    async with connect(start("echo.py").uri) as ws:
+        await ws.send(message)
+        assert await receive(ws) == message
+
+
+async def test_scream(start: Start) -> None:
+    example = start("scream.py")
+    async with connect(example.uri) as ws:
+        for message, answer in [("hi", "HI!!!"), ("", "!!!"), ("straße", "STRASSE!!!")]:
+            await ws.send(message)
+            assert await receive(ws) == answer
+        await ws.send(b"hi")
+        await expect_close(ws, 1003)
+    async with connect(example.uri) as ws:
+        await ws.send("still here")
+        assert await receive(ws) == "STILL HERE!!!"
+
+
+@pytest.mark.parametrize("name", ["echo.py", "scream.py", "chat.py", "demo/server.py"])
+async def test_interrupted_server_says_going_away(start: Start, name: str) -> None:
+    example = start(name)
+    async with connect(example.uri) as ws:
+        example.interrupt()
+        await expect_close(ws, 1001)
+    example.wait()
+
+
+@pytest.mark.parametrize("name", ["echo.py", "scream.py", "chat.py", "demo/server.py"])
+def test_port_in_use_is_an_error(name: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        option = ["--port"] if name.startswith("demo/") else []
+        arguments = [*option, str(sock.getsockname()[1])]
+        done = subprocess.run(
+            [sys.executable, EXAMPLES / name, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+        )
+    assert done.returncode != 0
+    assert "Address already in use" in done.stderr
+    assert done.stdout == ""
+
+
+async def test_chat(start: Start) -> None:
+    uri = start("chat.py").uri
+    async with connect(uri) as first:
+        assert await receive(first) == "* guest 1 joined, 1 here"
+        async with connect(uri) as second:
+            for ws in (first, second):
+                assert await receive(ws) == "* guest 2 joined, 2 here"
+            await second.send(b"not text: nobody hears it")
+            await second.send("hello")
+            for ws in (first, second):
+                assert await receive(ws) == "guest 2: hello"
+        assert await receive(first) == "* guest 2 left, 1 here"
+
+
+async def test_chat_goes_on_when_a_member_is_cut_off(start: Start) -> None:
+    uri = start("chat.py").uri
+    async with connect(uri) as first, connect(uri) as second:
+        while "guest 2" not in await receive(first):
+            pass
+        second.abort()
+        assert await receive(first) == "* guest 2 left, 1 here"
+        await first.send("alone")
+        assert await receive(first) == "guest 1: alone"
+
+
+async def test_chat_goes_on_when_a_member_does_not_read(start: Start) -> None:
+    """Far more is said than fits on the way to a member that never reads."""
+    uri = start("chat.py").uri
+    text = "x" * 2**16
+    async with connect(uri) as first, connect(uri) as second:
+        while "guest 2 joined" not in await receive(second):
+            pass
+        with socket.create_connection(("127.0.0.1", int(uri.split(":")[-1][:-1]))) as slow:
+            slow.sendall(
+                b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+                b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            )
+            while "guest 3 joined" not in await receive(second):
+                pass
+            for count in range(400):
+                await first.send(f"{count} {text}")
+                while (heard := await receive(second)).startswith("*"):
+                    pass
+                assert heard == f"guest 1: {count} {text}"
+        while "guest 3 left" not in (heard := await receive(second)):
+            pass
+
+
+# --- client --------------------------------------------------------------------------------
+
+
+def run_client(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, EXAMPLES / "client.py", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    )
+
+
+def test_client(start: Start) -> None:
+    done = run_client(start("scream.py").uri, "hi", "how are you")
+    assert done.stderr == ""
+    assert done.stdout == "> hi\n< HI!!!\n> how are you\n< HOW ARE YOU!!!\n"
+    assert done.returncode == 0
+
+
+def test_client_says_hi_by_default(start: Start) -> None:
+    done = run_client(start("echo.py").uri)
+    assert (done.stdout, done.stderr, done.returncode) == ("> hi\n< hi\n", "", 0)
+
+
+def test_client_without_a_server() -> None:
+    done = run_client(f"ws://127.0.0.1:{find_free_port()}/")
+    assert done.returncode == 1
+    assert done.stderr.startswith("client: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_client_refused(start: Start) -> None:
+    done = run_client(start("demo/server.py").uri + "nowhere")
+    assert done.returncode == 1
+    assert done.stderr.startswith("client: ")
+    assert "404" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+async def test_client_interrupted_while_it_waits() -> None:
+    asked = asyncio.Event()
+    codes: list[int | None] = []
+
+    async def never_answer(ws: WebSocket) -> None:
+        await ws.recv()
+        asked.set()
+        await ws.wait_closed()
+        codes.append(ws.close_code)
+
+    async with serve(never_answer, 0) as server:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            EXAMPLES / "client.py",
+            f"ws://127.0.0.1:{server.port}/",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        async with asyncio.timeout(TIMEOUT):
+            await asked.wait()
+            process.send_signal(signal.SIGINT)
+            _, errors = await process.communicate()
+    assert errors == b""
+    assert process.returncode == 0
+    assert codes == [1000]
+
+
+# --- the demo's plain HTTP -----------------------------------------------------------------
+
+
+def ask(port: int, method: str, target: str) -> tuple[http.client.HTTPResponse, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+    try:
+        connection.request(method, target)
+        response = connection.getresponse()
+        return response, response.read()
+    finally:
+        connection.close()
+
+
+def test_demo_says_where_it_is(start: Start) -> None:
+    example = start("demo/server.py")
+    assert example.process.stdout is not None
+    assert example.process.stdout.readline() == f"Demo: http://127.0.0.1:{example.port}/\n"
+
+
+def test_demo_page(start: Start) -> None:
+    response, body = ask(start("demo/server.py").port, "GET", "/?a=query")
+    assert response.status == 200
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert int(response.headers["Content-Length"]) == len(body)
+    assert body.decode() == (EXAMPLES / "demo" / "index.html").read_text(encoding="utf-8")
+
+
+def test_demo_page_allows_only_its_own_style_and_script(start: Start) -> None:
+    response, body = ask(start("demo/server.py").port, "GET", "/")
+    directives = response.headers["Content-Security-Policy"].split("; ")
+    policy = dict(directive.split(" ", 1) for directive in directives)
+    for element in ("style", "script"):
+        content = re.findall(rf"<{element}>(.*?)</{element}>".encode(), body, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(content[0]).digest()).decode()
+        assert policy.pop(f"{element}-src") == f"'sha256-{digest}'"
+        assert len(content) == 1
+    assert policy == {
+        "default-src": "'none'",
+        "connect-src": "'self'",
+        "img-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_demo_page_head_has_no_body(start: Start) -> None:
+    port = start("demo/server.py").port
+    _, page = ask(port, "GET", "/")
+    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as sock:
+        sock.sendall(b"HEAD / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        answer = b"".join(iter(lambda: sock.recv(2**16), b""))
+    head, end, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert end
+    assert f"content-length: {len(page)}".encode() in head.lower().split(b"\r\n")
+    assert body == b""
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status", "body"),
+    [
+        ("GET", "/healthz", 200, b"OK\n"),
+        ("HEAD", "/healthz", 200, b""),
+        ("GET", "/nowhere", 404, b"Not found\n"),
+        ("GET", "/index.html", 404, b"Not found\n"),
+        ("GET", "/../server.py", 404, b"Not found\n"),
+    ],
+)
+def test_demo_plain_paths(start: Start, method: str, target: str, status: int, body: bytes) -> None:
+    response, seen = ask(start("demo/server.py").port, method, target)
+    assert (response.status, seen) == (status, body)
+    assert response.headers["Content-Type"] == "text/plain"
+
+
+def test_demo_tells_a_plain_request_to_upgrade(start: Start) -> None:
+    response, _ = ask(start("demo/server.py").port, "GET", "/chat")
+    assert response.status == 426
+    assert response.headers["Upgrade"] == "websocket"
+
+
+def test_demo_takes_no_post(start: Start) -> None:
+    response, _ = ask(start("demo/server.py").port, "POST", "/")
+    assert response.status == 405
+
+
+# --- the demo's WebSockets -----------------------------------------------------------------
+
+
+async def test_demo_screams_text_and_echoes_binary(start: Start) -> None:
+    async with connect(start("demo/server.py").uri, max_size=None) as ws:
+        await ws.send("hi")
+        assert await receive(ws) == "HI!!!"
+        for data in (b"", b"hi", bytes(range(256)) * 2**16):  # the last one: 16 MiB, the limit
+            await ws.send(data)
+            assert await receive(ws) == data
+        await ws.send(bytes(2**24 + 1))
+        await expect_close(ws, 1009)
+
+
+async def test_demo_echoes_probes(start: Start) -> None:
+    async with connect(start("demo/server.py").uri + "ping") as ws:
+        for probe in ("hi", b"\x00\x01"):
+            await ws.send(probe)
+            assert await receive(ws) == probe
+
+
+@pytest.mark.parametrize("path", ["nowhere", "healthz", "chat/"])
+async def test_demo_has_no_other_websockets(start: Start, path: str) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(start("demo/server.py").uri + path)
+    assert refused.value.response.status == 404
+
+
+async def test_demo_refuses_the_pages_of_others(start: Start) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(start("demo/server.py").uri, origin="https://elsewhere.example")
+    assert refused.value.response.status == 403
+
+
+async def say(ws: WebSocket, **message: str) -> None:
+    await ws.send(json.dumps(message))
+
+
+async def hear(ws: WebSocket) -> tuple[str, str, str, int]:
+    message = json.loads(await receive(ws))
+    return message["kind"], message["name"], message["text"], message["present"]
+
+
+async def test_demo_chat(start: Start) -> None:
+    uri = start("demo/server.py").uri + "chat"
+    async with connect(uri) as first:
+        await say(first, kind="name", name="  Ada \n Lovelace ")
+        assert await hear(first) == ("you", "Ada Lovelace", "", 1)
+        assert await hear(first) == ("join", "Ada Lovelace", "", 1)
+        async with connect(uri) as second:
+            await say(second, kind="name", name="Ada Lovelace")
+            assert await hear(second) == ("you", "Ada Lovelace 2", "", 2)
+            for ws in (first, second):
+                assert await hear(ws) == ("join", "Ada Lovelace 2", "", 2)
+            await say(second, kind="say", text="hello")
+            for ws in (first, second):
+                assert await hear(ws) == ("say", "Ada Lovelace 2", "hello", 2)
+            await say(second, kind="name", name="")
+            assert await hear(second) == ("you", "Guest", "", 2)
+            for ws in (first, second):
+                assert await hear(ws) == ("rename", "Ada Lovelace 2", "Guest", 2)
+        assert await hear(first) == ("leave", "Guest", "", 1)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "hello",
+        b"{}",
+        "[]",
+        "null",
+        '{"kind": "say", "text": "before the name"}',
+        '{"kind": "name", "name": 1}',
+        '{"kind": "shout", "text": "hi"}',
+        "[" * 8000,
+        json.dumps({"kind": "name", "name": "x" * 8192}),
+    ],
+    ids=lambda message: str(message)[:30],
+)
+async def test_demo_chat_refuses_other_messages(start: Start, message: str | bytes) -> None:
+    uri = start("demo/server.py").uri + "chat"
+    async with connect(uri) as ws, connect(uri) as other:
+        await ws.send(message)
+        await expect_close(ws, 1008)
+        await say(other, kind="name", name="Ada")
+        assert await hear(other) == ("you", "Ada", "", 1)

@@ -1,0 +1,267 @@
+"""Floods: whatever a peer sends, and however little it reads, memory and work stay bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import tracemalloc
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from raw_peer import (
+    BINARY,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    Frame,
+    RawPeer,
+    close_frame,
+    frame,
+    frame_header,
+    let_it_read,
+    masked,
+    raw_peer,
+    small_listener,
+    until,
+)
+
+import wsproto_async
+from wsproto_async import ConnectionClosed, Server, WebSocket, serve
+
+READ_LIMIT = 2**16
+WRITE_LIMIT = 2**16
+MAX_SIZE = 2**18
+PACKAGE = f"{Path(wsproto_async.__file__).parent}/*"
+
+# Law G7: per connection at most this much, and at most 64 objects, whatever the peer sends.
+MEMORY = READ_LIMIT + WRITE_LIMIT + 2**16
+OBJECTS = 64
+
+
+class Sleeper:
+    """A handler that does not receive until it is told to."""
+
+    def __init__(self) -> None:
+        self.server: Server | None = None
+        self.ws: WebSocket | None = None
+        self.wake = asyncio.Event()
+        self.messages: list[str | bytes] = []
+        self.done = asyncio.Event()
+
+    async def handler(self, ws: WebSocket) -> None:
+        self.ws = ws
+        await self.wake.wait()
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                self.messages.append(await ws.recv())
+        self.done.set()
+
+
+@asynccontextmanager
+async def sleeping(**options: object) -> AsyncIterator[tuple[Sleeper, RawPeer]]:
+    sleeper = Sleeper()
+    async with (
+        serve(
+            sleeper.handler,
+            0,
+            sock=small_listener(),
+            read_limit=READ_LIMIT,
+            write_limit=WRITE_LIMIT,
+            max_size=MAX_SIZE,
+            ping_interval=None,
+            close_timeout=0.5,
+            **options,
+        ) as sleeper.server,
+        raw_peer(sleeper.server.port, receive_buffer=8192) as peer,
+    ):
+        await until(lambda: sleeper.ws is not None)
+        try:
+            yield sleeper, peer
+        finally:
+            sleeper.wake.set()
+
+
+class Growth:
+    """How much the package has allocated and kept, and the peak of the whole process."""
+
+    bytes = 0
+    objects = 0
+    peak = 0
+
+
+@contextlib.contextmanager
+def measuring() -> Iterator[Growth]:
+    """Count what is allocated by the package's own lines; the test's do not count."""
+    growth = Growth()
+    gc.collect()
+    tracemalloc.start()
+    try:
+        yield growth
+        gc.collect()
+        mine = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, PACKAGE)])
+        for statistic in mine.statistics("filename"):
+            growth.bytes += statistic.size
+            growth.objects += statistic.count
+        growth.peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+FLOODS = {
+    "empty text": frame(TEXT),
+    "empty binary": frame(BINARY),
+    "one byte": frame(TEXT, b"x"),
+    "20 bytes": frame(TEXT, b"x" * 20),
+    "200 bytes": frame(BINARY, b"x" * 200),
+    "20,000 bytes": frame(BINARY, b"x" * 20_000),
+    "MAX_SIZE": frame(BINARY, b"x" * MAX_SIZE),
+}
+
+
+@pytest.mark.parametrize("one", [pytest.param(one, id=name) for name, one in FLOODS.items()])
+async def test_messages_that_nobody_receives(one: bytes) -> None:
+    """Reading stops; memory and objects are bounded; later every message is there."""
+    count = 4 * 2**20 // len(one)
+    flood = one * count
+    async with asyncio.timeout(60), sleeping() as (sleeper, peer):
+        with measuring() as growth:
+            sent = await peer.send_until_stalled(flood)
+        assert sent < len(flood), "the server never stopped reading"
+        assert growth.bytes <= MEMORY + 2 * len(one)
+        assert growth.objects <= OBJECTS
+
+        sleeper.wake.set()
+        await peer.send(flood[sent:])
+        await peer.send(close_frame(1000))
+        assert (await peer.read_close()).close_code == 1000
+        await sleeper.done.wait()
+    assert len(sleeper.messages) == count
+    assert len(set(sleeper.messages)) == 1
+
+
+async def test_pings_from_a_peer_that_never_reads() -> None:
+    """Pongs do not pile up: reading stops, or only the latest ping is answered (RFC 6455 5.5.3)."""
+    flood = frame(PING, b"p" * 125) * (4 * 2**20 // 131)
+    async with sleeping() as (sleeper, peer):
+        with measuring() as growth:
+            await peer.send_until_stalled(flood)
+            buffered = sleeper.ws.transport.get_write_buffer_size()
+        assert max(buffered, sleeper.ws.buffered_amount) <= WRITE_LIMIT + READ_LIMIT
+        assert growth.peak <= 4 * MEMORY
+        assert growth.objects <= OBJECTS
+
+
+async def test_pings_are_answered_while_the_handler_does_not_receive() -> None:
+    async with sleeping() as (_, peer):
+        for number in range(1000):
+            await peer.send(frame(PING, b"%d" % number))
+            assert await peer.read_message() == Frame(PONG, b"%d" % number)
+
+
+async def test_pongs_that_nobody_asked_for() -> None:
+    flood = frame(PONG, b"p" * 125) * 20_000
+    async with asyncio.timeout(60), sleeping() as (_, peer):
+        with measuring() as growth:
+            await peer.send(flood)
+            await peer.send(frame(PING, b"over"))
+            assert await peer.read_message() == Frame(PONG, b"over")
+        assert growth.bytes < 2**16
+        assert growth.objects <= OBJECTS
+
+
+@pytest.mark.parametrize("payload", [b"", b"x"], ids=["empty", "one byte"])
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+async def test_fragments_without_end(payload: bytes, opcode: int) -> None:
+    """No number of fragments costs memory, and past max_fragments the peer is dismissed."""
+    limit = 2**14
+    begin = frame(opcode, payload, fin=False)
+    fragment = frame(CONTINUATION, payload, fin=False)
+    async with asyncio.timeout(60), sleeping(max_fragments=limit) as (sleeper, peer):
+        with measuring() as growth:
+            await peer.send(begin + fragment * (limit - 1) + frame(PING, b"over"))
+            assert await peer.read_message() == Frame(PONG, b"over")
+        assert growth.bytes <= MEMORY
+        assert growth.objects <= OBJECTS
+        await peer.send(fragment)
+        assert (await peer.read_close()).close_code == 1008
+        assert sleeper.messages == []
+
+
+async def test_a_message_of_many_fragments_and_reads_is_joined_in_linear_time() -> None:
+    """Ten times the fragments take about ten times as long, not a hundred times."""
+    fragments = 10_000
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(60), sleeping() as (sleeper, peer):
+        sleeper.wake.set()
+        durations = []
+        for count in (fragments // 10, fragments):
+            data = frame(BINARY, b"0123456789", fin=False)
+            data += frame(CONTINUATION, b"0123456789", fin=False) * (count - 2)
+            data += frame(CONTINUATION, b"0123456789")
+            start = loop.time()
+            for begin in range(0, len(data), 64):
+                await peer.send(data[begin : begin + 64])
+            await until(lambda: sleeper.messages)
+            durations.append(loop.time() - start)
+            assert sleeper.messages.pop() == b"0123456789" * count
+    assert durations[1] < 40 * durations[0]
+
+
+async def test_a_large_message_that_drips() -> None:
+    """It is held about once, whatever the pieces it arrives in."""
+    data = frame_header(BINARY, MAX_SIZE) + masked(b"x" * MAX_SIZE)
+    async with asyncio.timeout(60), sleeping() as (sleeper, peer):
+        with measuring() as growth:
+            await peer.send_pieces(data[:-1], 37)
+        assert growth.bytes <= 2 * MAX_SIZE + 2**16
+        assert growth.objects <= OBJECTS
+        sleeper.wake.set()
+        await peer.send(data[-1:])
+        await until(lambda: sleeper.messages)
+        assert sleeper.messages == [b"x" * MAX_SIZE]
+
+
+async def test_announced_but_not_sent() -> None:
+    """A header that announces much allocates nothing."""
+    async with sleeping() as (_, peer):
+        with measuring() as growth:
+            await peer.send(frame_header(BINARY, MAX_SIZE) + masked(b"x"))
+            await let_it_read()
+        assert growth.bytes < 2**14
+
+
+async def test_one_flood_does_not_starve_the_others() -> None:
+    """While one client floods, another one's round trips stay short."""
+
+    async def echo(ws: WebSocket) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await ws.send(await ws.recv())
+
+    async def flood() -> None:
+        async with raw_peer(server.port) as peer:
+            data = frame(TEXT, b"x") * 10_000
+            while not stop.is_set():
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(peer.send(data))
+                    for _ in range(10_000):
+                        await peer.read_frame()
+
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    slowest = 0.0
+    async with serve(echo, 0) as server, asyncio.TaskGroup() as group:
+        flooding = group.create_task(flood())
+        async with raw_peer(server.port) as peer:
+            for number in range(100):
+                start = loop.time()
+                await peer.send(frame(TEXT, b"%d" % number))
+                assert await peer.read_message() == Frame(TEXT, b"%d" % number)
+                slowest = max(slowest, loop.time() - start)
+        stop.set()
+        await flooding
+    assert slowest < 2

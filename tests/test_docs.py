@@ -1,0 +1,149 @@
+"""What the documentation shows is what happens.
+
+Every Python block of README.md, the tutorial and the design page compiles. A block whose first
+line is a comment that names a file (``# server.py``) is a program: the programs of one section
+are written into one folder, ``server.py`` is started, and then each console block is held against
+what its commands print. 8765 stands for a free port.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / name for name in ("tutorial.md", "design.md"))]
+WITH_TRACEBACK = {"tutorial.md: Errors in a handler"}  # sections whose server is to log one
+PATIENCE = 30  # seconds for a program to start, to end, or to stop
+
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE_NAME = re.compile(r"# (\w+\.py)\n")
+COMMAND = re.compile(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
+
+
+@dataclass
+class Section:
+    """One section of a page: its programs by file name, and (command, output) pairs."""
+
+    title: str
+    blocks: list[str] = field(default_factory=list)
+    programs: dict[str, str] = field(default_factory=dict)
+    commands: list[tuple[list[str], str]] = field(default_factory=list)
+
+
+def sections(page: Path) -> Iterator[Section]:
+    text = page.read_text(encoding="utf-8")
+    for part in re.split(r"^## ", text, flags=re.MULTILINE):
+        section = Section(f"{page.name}: {part.splitlines()[0]}")
+        for language, code in BLOCK.findall(part):
+            if language == "python":
+                section.blocks.append(code)
+                if match := FILE_NAME.match(code):
+                    assert match[1] not in section.programs, "two files of one name in a section"
+                    section.programs[match[1]] = code
+            elif language == "console":
+                section.commands += [
+                    (shlex.split(command), output) for command, output in COMMAND.findall(code)
+                ]
+        yield section
+
+
+SECTIONS = [section for page in PAGES for section in sections(page)]
+
+
+def cases(wanted: list[Section]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("section", wanted, ids=[section.title for section in wanted])
+
+
+@cases([section for section in SECTIONS if section.blocks])
+def test_blocks_compile(section: Section) -> None:
+    for code in section.blocks:
+        compile(code, section.title, "exec", dont_inherit=True)
+
+
+@cases([section for section in SECTIONS if section.programs])
+def test_programs_run(section: Section, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+    for name, code in section.programs.items():
+        (tmp_path / name).write_text(code.replace("8765", port), encoding="utf-8")
+
+    with contextlib.ExitStack() as stack:
+        if "server.py" in section.programs:
+            server = tmp_path / "server.py"
+            with_traceback = section.title in WITH_TRACEBACK
+            stack.enter_context(running(server, int(port), with_traceback=with_traceback))
+        ran = set()
+        for words, output in section.commands:
+            if words[0] == "python":
+                ran.add(words[1])
+                if words[1] != "server.py":
+                    assert run([sys.executable, *words[1:]], tmp_path) == output
+            elif words[0] == "curl" and shutil.which("curl"):
+                words = [word.replace("8765", port) for word in words]
+                assert run([*words, "--noproxy", "*"], tmp_path) == output
+        missing = section.programs.keys() - ran - {"server.py"}
+        assert not missing, "a console block has to show what each program prints"
+
+
+def run(command: list[str], folder: Path) -> str:
+    done = subprocess.run(
+        command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+@contextlib.contextmanager
+def running(program: Path, port: int, *, with_traceback: bool) -> Iterator[None]:
+    """Run a server, which has to listen soon, to log what it should, and to end well on SIGTERM."""
+    log = program.with_suffix(".log")
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, program.name],
+            cwd=program.parent,
+            env=environment(),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not listens(port):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, "the server does not listen"
+            time.sleep(0.05)
+        yield
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0, log.read_text()
+        assert log.read_text().count("Traceback") == with_traceback, log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
+
+
+def test_sections_are_found() -> None:
+    assert sum(len(section.programs) for section in SECTIONS) >= 10
+    assert sum(len(section.commands) for section in SECTIONS) >= 10

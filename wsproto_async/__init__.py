@@ -1,0 +1,62 @@
+"""WebSocket server and client for asyncio: ``async def handler(ws)`` behind ``serve``."""
+
+from .aio.broadcast import broadcast
+from .aio.client import connect, unix_connect
+from .aio.run import run
+from .aio.serve import serve, unix_serve
+from .aio.server import Server, ServerStats
+from .aio.websocket import WebSocket
+from .codec.close import Close
+from .codec.opcodes import CloseCode, Opcode
+from .exceptions import (
+    ConcurrencyError,
+    ConnectionClosed,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    HandshakeError,
+    InvalidHeader,
+    InvalidMessage,
+    InvalidOrigin,
+    InvalidState,
+    InvalidStatus,
+    InvalidSubprotocol,
+    InvalidUpgrade,
+    ProtocolError,
+    WebSocketError,
+)
+from .handshake.headers import Headers
+from .handshake.http11 import Request, Response
+from .sansio.state import State
+
+__all__ = [
+    "Close",
+    "CloseCode",
+    "ConcurrencyError",
+    "ConnectionClosed",
+    "ConnectionClosedError",
+    "ConnectionClosedOK",
+    "HandshakeError",
+    "Headers",
+    "InvalidHeader",
+    "InvalidMessage",
+    "InvalidOrigin",
+    "InvalidState",
+    "InvalidStatus",
+    "InvalidSubprotocol",
+    "InvalidUpgrade",
+    "Opcode",
+    "ProtocolError",
+    "Request",
+    "Response",
+    "Server",
+    "ServerStats",
+    "State",
+    "WebSocket",
+    "WebSocketError",
+    "broadcast",
+    "connect",
+    "run",
+    "serve",
+    "unix_connect",
+    "unix_serve",
+]

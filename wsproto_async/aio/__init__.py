@@ -1,0 +1,1 @@
+"""asyncio: the only layer with transports, futures and ``async def``."""

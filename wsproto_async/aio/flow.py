@@ -1,0 +1,83 @@
+"""Flow control in both directions: what waits for the handler, and who waits for the network."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from sys import getsizeof
+from typing import Final
+
+__all__ = ["ReceiveQueue", "Waiters"]
+
+# However small they are: a message is an object, and objects are what tiny frames multiply.
+_MAX_MESSAGES: Final = 48
+
+
+class ReceiveQueue:
+    """Messages that have arrived and wait for ``recv``.
+
+    Full at ``limit`` bytes, the objects' overhead included, or at 48 messages; low at a quarter.
+    """
+
+    __slots__ = ("_limit", "_messages", "_size")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._messages: deque[str | bytes] = deque()
+        self._size = 0
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    @property
+    def is_full(self) -> bool:
+        """Tell if no more should be put in."""
+        return self._size >= self._limit or len(self._messages) >= _MAX_MESSAGES
+
+    @property
+    def is_low(self) -> bool:
+        """Tell if it is time to bring more."""
+        return self._size <= self._limit // 4 and len(self._messages) <= _MAX_MESSAGES // 4
+
+    def put(self, message: str | bytes) -> None:
+        """Append a message."""
+        self._messages.append(message)
+        self._size += getsizeof(message)
+
+    def peek(self) -> str | bytes:
+        """Return the oldest message and leave it in."""
+        return self._messages[0]
+
+    def get(self) -> str | bytes:
+        """Take the oldest message."""
+        message = self._messages.popleft()
+        self._size -= getsizeof(message)
+        return message
+
+
+class Waiters:
+    """Tasks that wait for one condition, first come, first served."""
+
+    __slots__ = ("_futures",)
+
+    def __init__(self) -> None:
+        self._futures: list[asyncio.Future[None]] | None = None
+
+    async def wait(self) -> None:
+        """Wait for the next ``wake``; the caller checks its condition again."""
+        future = asyncio.get_running_loop().create_future()
+        if self._futures is None:
+            self._futures = []
+        self._futures.append(future)
+        try:
+            await future
+        finally:
+            if self._futures is not None and future in self._futures:
+                self._futures.remove(future)
+
+    def wake(self) -> None:
+        """Let all who wait go on."""
+        futures, self._futures = self._futures, None
+        for future in futures or ():
+            if not future.done():
+                future.set_result(None)

@@ -1,0 +1,459 @@
+"""asyncio's callbacks <-> sans-IO: what arrives becomes messages, what is sent becomes writes.
+
+Laws: parsing stops when the receive queue is full, and reading with it. Nothing is written after
+the transport began to close. Once the end has begun, the transport is gone within
+``close_timeout``, whatever the network does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from ..exceptions import ConcurrencyError
+from ..sansio.client import ClientConnection
+from ..sansio.events import Close, Event, Ping, Pong
+from ..sansio.server import ServerConnection
+from ..sansio.state import State
+from .flow import ReceiveQueue, Waiters
+from .keepalive import Keepalive, Pings
+from .settings import Settings
+from .timer import shared_timer
+
+if TYPE_CHECKING:
+    from ..handshake.http11 import Request, Response
+
+__all__ = ["Owner", "WebSocketProtocol"]
+
+_CORK_LIMIT: Final = 65536  # bytes of replies that may wait for each other
+_PUSH_FACTOR: Final = 16  # times write_limit may wait for a peer that nobody waits for
+_PENDING_LIMIT: Final = 65536  # bytes that may follow a request before it is answered
+
+
+class Owner(Protocol):
+    """Whoever performs the opening handshake: a server or a client."""
+
+    def connection_made(self, protocol: WebSocketProtocol) -> None: ...
+
+    def handshake_received(
+        self, protocol: WebSocketProtocol, message: Request | Response
+    ) -> None: ...
+
+    def handshake_failed(self, protocol: WebSocketProtocol) -> None: ...
+
+    def handshake_expired(self, protocol: WebSocketProtocol) -> None: ...
+
+    def connection_lost(self, protocol: WebSocketProtocol) -> None: ...
+
+
+class WebSocketProtocol(asyncio.Protocol):
+    """One connection between a transport and a sans-IO ``connection``."""
+
+    __slots__ = (
+        "__weakref__",
+        "_flush_scheduled",
+        "_is_behind",
+        "_is_dropping",
+        "_is_ended",
+        "_keepalive",
+        "_lost",
+        "_on_deadline",
+        "_owner",
+        "_pings",
+        "_pushed",
+        "_queue",
+        "_reading_paused",
+        "_receiver",
+        "_receiver_takes_part",
+        "_senders",
+        "_settings",
+        "_writing_paused",
+        "bytes_received",
+        "connection",
+        "is_lost",
+        "is_opened",
+        "latency",
+        "loop",
+        "task",
+        "tick",
+        "transport",
+    )
+
+    transport: asyncio.Transport
+
+    def __init__(
+        self,
+        owner: Owner,
+        connection: ServerConnection | ClientConnection,
+        settings: Settings,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._owner = owner
+        self.connection = connection
+        self._settings = settings
+        self.loop = loop
+        self._queue = ReceiveQueue(settings.read_limit)
+        self._receiver: asyncio.Future[None] | None = None
+        self._receiver_takes_part = False
+        self._senders = Waiters()
+        self._lost = Waiters()
+        self._pings = Pings()
+        self._keepalive = Keepalive()
+        self._pushed: list[bytes] = []
+        self._flush_scheduled = False
+        self._is_behind = False
+        self._is_dropping = False
+        self._is_ended = False
+        self._reading_paused = False
+        self._writing_paused = False
+        self._on_deadline: Callable[[], None] = self._open_expired
+        self.tick: int | None = None
+        self.bytes_received = 0
+        self.is_lost = False
+        self.is_opened = False
+        self.latency = 0.0
+        self.task: asyncio.Task[None] | None = None
+
+    # asyncio's callbacks
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
+        self.transport.set_write_buffer_limits(high=self._settings.write_limit)
+        self._set_deadline(self._settings.open_timeout, self._open_expired)
+        self._owner.connection_made(self)
+        self.flush()
+
+    def data_received(self, data: bytes) -> None:
+        self.bytes_received += len(data)
+        self.connection.receive_data(data)
+        self._parse()
+
+    def eof_received(self) -> None:
+        self.connection.receive_eof()
+        self._parse()
+        self.begin_end()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_lost = True
+        shared_timer().unset(self)
+        self.connection.receive_eof()
+        self._parse()
+        self._release()
+        self._lost.wake()
+        self._owner.connection_lost(self)
+
+    def pause_writing(self) -> None:
+        self._writing_paused = True
+        self.connection.hold_pongs = True
+
+    def resume_writing(self) -> None:
+        self._writing_paused = False
+        self.connection.hold_pongs = False
+        self.flush()
+        self._senders.wake()
+
+    # Receiving
+
+    def _parse(self) -> None:
+        """Parse until the queue is full or the input used up; then wake the receiver once."""
+        connection = self.connection
+        queue = self._queue
+        while True:
+            self._is_behind = queue.is_full and connection.close_sent is None
+            if self._is_behind:
+                break
+            event = connection.next_event()
+            if event is None:
+                break
+            if isinstance(event, (str, bytes)):
+                # After our Close frame, what finds no room is dropped: with what follows it.
+                self._is_dropping = self._is_dropping or queue.is_full
+                if not self._is_dropping:
+                    queue.put(event)
+            else:
+                self._handle(event)
+        if connection.output_size:
+            self.written()
+        self._wake_receiver()
+        self._control_reading()
+
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, Pong):
+            latency = self._pings.answered(event.payload, monotonic())
+            if latency is not None:
+                self.latency = latency
+                self._schedule_ping()
+        elif isinstance(event, Close):
+            self._is_ended = True
+            if not self.is_opened:
+                self._owner.handshake_failed(self)
+            self._release()
+            self.begin_end()
+        elif not isinstance(event, (Ping, str, bytes)):
+            self._owner.handshake_received(self, event)
+
+    def _wake_receiver(self) -> None:
+        receiver = self._receiver
+        if (
+            receiver is not None
+            and not receiver.done()
+            and (
+                self._queue
+                or self._is_ended
+                or (self._receiver_takes_part and self.connection.buffered_message)
+            )
+        ):
+            receiver.set_result(None)
+
+    def _control_reading(self) -> None:
+        """Pause reading while what has arrived is more than anybody takes."""
+        connection = self.connection
+        if self._is_ended or connection.close_sent is not None:
+            too_much = False
+        elif connection.state is State.CONNECTING:
+            too_much = connection.buffered > _PENDING_LIMIT
+        elif self._is_behind:
+            too_much = True
+        else:
+            # recv() wants the message whole; else its pieces wait until somebody asks.
+            wanted = self._receiver is not None and not self._receiver_takes_part
+            too_much = not wanted and connection.buffered_message > self._settings.read_limit
+        if too_much is self._reading_paused or self.transport.is_closing():
+            return
+        self._reading_paused = too_much
+        self._keepalive.excuse()
+        if too_much:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
+
+    async def wait_for_input(self, *, part: bool = False) -> None:
+        """Wait for a message, with ``part`` for a part of one, or for the end.
+
+        ``has_message`` has been asked before, and nothing been awaited since.
+        """
+        self.flush()
+        self._receiver = self.loop.create_future()
+        self._receiver_takes_part = part
+        self._control_reading()
+        try:
+            await self._receiver
+        finally:
+            self._receiver = None
+
+    def has_message(self) -> bool:
+        """Tell if a message has arrived.
+
+        Raises ConcurrencyError if a task waits for input already, ConnectionClosed when there
+        will be no more messages, and InvalidState before the opening handshake has completed.
+        """
+        if self._receiver is not None:
+            raise ConcurrencyError("another task is receiving from this connection already")
+        if self._queue:
+            return True
+        if self._is_ended:
+            raise self.connection.closed_error()
+        if not self.is_opened:
+            self.connection.check_open()
+        return False
+
+    def peek_message(self) -> str | bytes:
+        """Return the oldest message and leave it where it is."""
+        return self._queue.peek()
+
+    def take_message(self) -> str | bytes:
+        """Take the oldest message."""
+        message = self._queue.get()
+        if self._is_behind and self._queue.is_low:
+            self._parse()
+        return message
+
+    def take_part(self) -> str | bytes:
+        """Take what is there of an unfinished message; empty if nothing is."""
+        part = self.connection.take_partial()
+        self._control_reading()
+        return part
+
+    # Sending
+
+    def written(self) -> None:
+        """Write at once, or while messages are unread let the replies to them go out together."""
+        if not self._queue or self.connection.output_size >= _CORK_LIMIT:
+            self.flush()
+        elif not self._flush_scheduled:
+            self._flush_scheduled = True
+            self.loop.call_soon(self._flush_corked)
+
+    def _flush_corked(self) -> None:
+        self._flush_scheduled = False
+        self.flush()
+
+    def flush(self) -> None:
+        """Hand what the connection has to send to the transport."""
+        data = self.connection.data_to_send()
+        if data and not self.transport.is_closing():
+            self.transport.write(data)
+
+    @property
+    def may_send(self) -> bool:
+        """Tell if a message can be sent now, with no wait and between no others' fragments."""
+        return not self._writing_paused and not self.connection.sending_message
+
+    async def wait_to_send(self, *, fragment: bool = False) -> None:
+        """Wait until a message can be sent, a ``fragment`` of one's own message among others.
+
+        Raises ConnectionClosed when the connection ends before that.
+        """
+        while self._writing_paused or (self.connection.sending_message and not fragment):
+            self.connection.check_open()
+            await self._senders.wait()
+        self.connection.check_open()
+
+    def message_sent(self) -> None:
+        """A fragmented message is complete: let others send."""
+        pushed, self._pushed = self._pushed, []
+        for frame in pushed:
+            self.push(frame)
+        self._senders.wake()
+
+    def push(self, frame: bytes) -> None:
+        """Send a message that was framed before, without waiting; close if the peer is slow."""
+        if self.connection.state is not State.OPEN:
+            return
+        if self.buffered_amount > _PUSH_FACTOR * self._settings.write_limit:
+            self.close(1013, "too slow")
+        elif self.connection.sending_message:
+            self._pushed.append(frame)
+        else:
+            self.connection.send_frame(frame)
+            self.written()
+
+    @property
+    def buffered_amount(self) -> int:
+        """How many bytes were sent and have not left for the network yet."""
+        if self.is_lost:
+            return 0
+        pushed = sum(map(len, self._pushed))
+        return pushed + self.connection.output_size + self.transport.get_write_buffer_size()
+
+    async def ping(self, payload: bytes | None) -> asyncio.Future[float]:
+        """Send a ping and return what will hold its latency."""
+        await self._wait_to_write()
+        if payload is None:
+            payload = self._pings.new_payload()
+        elif payload in self._pings:
+            raise ConcurrencyError("a ping with the same payload is waiting for its pong")
+        self.connection.send_ping(payload)
+        waiter: asyncio.Future[float] = self.loop.create_future()
+        self._pings.sent(payload, monotonic(), waiter)
+        self.flush()
+        return waiter
+
+    async def pong(self, payload: bytes) -> None:
+        """Send an unsolicited pong."""
+        await self._wait_to_write()
+        self.connection.send_pong(payload)
+        self.flush()
+
+    async def _wait_to_write(self) -> None:
+        await self.wait_to_send(fragment=True)
+
+    # Deadlines
+
+    def _set_deadline(self, delay: float | None, action: Callable[[], None]) -> None:
+        if delay is None:
+            shared_timer().unset(self)
+        else:
+            self._on_deadline = action
+            shared_timer().set(self, delay)
+
+    def deadline_reached(self) -> None:
+        self._on_deadline()
+
+    def handshake_completed(self) -> None:
+        """The connection is open: frames that came with the handshake are parsed from now on."""
+        self.is_opened = True
+        self._schedule_ping()
+        self.flush()
+        self._parse()
+
+    def _open_expired(self) -> None:
+        self._owner.handshake_expired(self)
+
+    def _schedule_ping(self) -> None:
+        if self.connection.state is State.OPEN:
+            self._set_deadline(self._settings.ping_interval, self._ping_due)
+
+    def _ping_due(self) -> None:
+        payload = self._pings.new_payload()
+        self.connection.send_ping(payload)
+        self._pings.sent(payload, monotonic(), None)
+        self._keepalive.ping_sent(self.bytes_received)
+        self.flush()
+        if self._settings.ping_timeout is None:
+            self._schedule_ping()
+        else:
+            self._set_deadline(self._settings.ping_timeout, self._pong_due)
+
+    def _pong_due(self) -> None:
+        timeout = self._settings.ping_timeout
+        if self._keepalive.is_alive(self.bytes_received):
+            self._schedule_ping()
+        elif self._reading_paused or self._keepalive.needs_more_time():
+            self._set_deadline(timeout, self._pong_due)
+        elif not self._keepalive.is_certain():
+            self._set_deadline(0, self._pong_due)
+        else:
+            self._settings.logger.info("keepalive: peer silent for %g s", timeout)
+            self.close(1011, f"keepalive: peer silent for {timeout:g} s")
+
+    # The end
+
+    def close(self, code: int, reason: str) -> None:
+        """Begin the closing handshake, or abort what has not been opened; do nothing if closing."""
+        if self.connection.state is State.OPEN:
+            self.connection.send_close(code, reason)
+            self._senders.wake()
+            self.begin_end()
+            self._parse()
+        elif self.connection.state is State.CONNECTING:
+            self.abort()
+
+    def begin_end(self) -> None:
+        """Write what is left and set the last deadline."""
+        if self.is_lost:
+            return
+        self.flush()
+        if self._on_deadline != self._close_expired:
+            self._set_deadline(self._settings.close_timeout, self._close_expired)
+            self._on_deadline = self._close_expired
+        if self.connection.eof_due and not self.transport.is_closing():
+            # Half-closing lets the peer read our last words; input is dropped until it closes.
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+            else:
+                self.transport.close()
+
+    def _close_expired(self) -> None:
+        self._settings.logger.debug("close timeout: connection aborted")
+        self.abort()
+
+    def abort(self) -> None:
+        """Drop the connection now, with what is still to be written."""
+        if not self.is_lost:
+            shared_timer().unset(self)
+            self.connection.receive_eof()
+            self.transport.abort()
+
+    def _release(self) -> None:
+        """Nobody needs to wait any longer."""
+        self._wake_receiver()
+        self._senders.wake()
+        self._pings.fail(self.connection.closed_error())
+
+    async def wait_lost(self) -> None:
+        """Wait until the transport is gone."""
+        while not self.is_lost:
+            await self._lost.wait()

@@ -1,0 +1,176 @@
+"""serve() and unix_serve(): everything that can be asked of a server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import ssl as ssl_module
+from collections.abc import Generator, Sequence
+from functools import partial
+from socket import socket
+from types import TracebackType
+from typing import Any
+
+from ..handshake.origin import Origins
+from ..sansio.server import ServerConnection
+from .server import Handler, Server
+from .settings import LoggerLike, Settings
+from .upgrade import Hooks, ProcessRequest, ProcessResponse, SelectSubprotocol
+
+__all__ = ["serve", "unix_serve"]
+
+
+class serve:
+    """Start a server: ``async with serve(handler, port) as server`` or ``await serve(...)``.
+
+    ``handler`` is called with a :class:`WebSocket` for each connection, in a task of its own.
+    When it returns, the connection is closed with 1000. When it raises, that is logged, once, and
+    the connection closed with 1011.
+
+    Where to listen:
+
+    - ``port``: 0 picks a free one; ``server.port`` tells which.
+    - ``host``: ``"127.0.0.1"`` by default, so that nobody else reaches a server made in a minute;
+      a sequence of several; None for all addresses of this machine.
+    - ``sock``: a bound socket, in place of ``host`` and ``port``.
+    - ``ssl``: an :class:`ssl.SSLContext`, for ``wss:`` URIs.
+    - ``reuse_port``, ``backlog``: as for :meth:`asyncio.loop.create_server`.
+
+    The opening handshake:
+
+    - ``subprotocols``: those supported, the most preferred first. A client that offers none of
+      them is accepted without one.
+    - ``select_subprotocol(ws, offered)``: returns one of those offered, or None.
+    - ``origins``: which pages may connect. ``"same-origin"``, the default, allows requests
+      without Origin, which browsers never send, those from the host that they are sent to, and
+      those between loopback names. Else a sequence of strings, compiled patterns that must match
+      in full, and None for no Origin; or None for no check. What is not allowed gets a 403.
+    - ``process_request(ws, request)``: may answer with a :class:`Response`: a health check, a
+      page, a refusal; None goes on. May be a coroutine function. GET and HEAD get here.
+    - ``process_response(ws, request, response)``: may change the response, or return another.
+    - ``server_header``: the value of Server; None for none.
+
+    Limits; None lifts one:
+
+    - ``open_timeout``: seconds for the whole opening handshake, 10; over TLS, for TLS's as well.
+    - ``close_timeout``: seconds from the beginning of the end until the connection is gone, 10.
+    - ``ping_interval``, ``ping_timeout``: seconds between pings, 20, and to wait for any sign of
+      life after one, 20.
+    - ``max_size``: bytes in a message, 1 MiB; ``max_fragments``: frames in a message, 16,384.
+    - ``read_limit``: bytes of messages that wait for ``recv`` before the peer has to wait,
+      256 KiB; ``write_limit``: bytes that wait for the peer before ``send`` has to, 64 KiB.
+    - ``max_connections``: more are answered with 503.
+
+    Raises OSError if it cannot listen there.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        port: int | None = None,
+        *,
+        host: str | Sequence[str] | None = "127.0.0.1",
+        sock: socket | None = None,
+        ssl: ssl_module.SSLContext | None = None,
+        reuse_port: bool | None = None,
+        backlog: int = 1024,
+        subprotocols: Sequence[str] = (),
+        select_subprotocol: SelectSubprotocol | None = None,
+        origins: Origins = "same-origin",
+        process_request: ProcessRequest | None = None,
+        process_response: ProcessResponse | None = None,
+        server_header: str | None = "wsproto_async",
+        open_timeout: float | None = 10,
+        close_timeout: float | None = 10,
+        ping_interval: float | None = 20,
+        ping_timeout: float | None = 20,
+        max_size: int | None = 2**20,
+        max_fragments: int | None = 2**14,
+        read_limit: int = 2**18,
+        write_limit: int = 2**16,
+        max_connections: int | None = None,
+        logger: LoggerLike | None = None,
+    ) -> None:
+        if isinstance(subprotocols, str):
+            raise TypeError("subprotocols must be a sequence of strings, not a string")
+        if isinstance(origins, str) and origins != "same-origin":
+            raise TypeError("origins must be a sequence of origins, not a string")
+        self._settings = Settings(
+            open_timeout=open_timeout,
+            close_timeout=close_timeout,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            read_limit=read_limit,
+            write_limit=write_limit,
+            logger=logging.getLogger("wsproto_async.server") if logger is None else logger,
+        )
+        make_connection = partial(
+            ServerConnection,
+            origins=origins,
+            subprotocols=subprotocols,
+            server_header=server_header,
+            max_size=max_size,
+            max_fragments=max_fragments,
+        )
+        hooks = Hooks(process_request, process_response, select_subprotocol)
+        self._make_server = partial(
+            Server, handler, make_connection, hooks, self._settings, max_connections
+        )
+        self._where: dict[str, Any] = {"backlog": backlog}
+        if sock is not None:
+            self._where["sock"] = sock
+        else:
+            self._where |= {"host": host, "port": port, "reuse_port": reuse_port}
+        if ssl is not None:
+            self._where |= {
+                "ssl": ssl,
+                "ssl_handshake_timeout": open_timeout,
+                "ssl_shutdown_timeout": close_timeout,
+            }
+        self._server: Server | None = None
+
+    async def _listen(self, server: Server) -> asyncio.Server:
+        if self._where.get("port", 0) is None:
+            raise TypeError("serve() needs a port or a sock")
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(server.make_protocol, **self._where)
+
+    async def _start(self) -> Server:
+        server = self._make_server()
+        server.listen_with(await self._listen(server))
+        for sock in server.sockets:
+            self._settings.logger.info("listening on %s", sock.getsockname())
+        return server
+
+    def __await__(self) -> Generator[Any, None, Server]:
+        return self._start().__await__()
+
+    async def __aenter__(self) -> Server:
+        self._server = await self._start()
+        return self._server
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._server is not None
+        await self._server.__aexit__(exc_type, exc, traceback)
+
+
+class unix_serve(serve):
+    """Start a server on a Unix socket at ``path``; everything else as for :func:`serve`.
+
+    Raises OSError if it cannot listen there.
+    """
+
+    def __init__(self, handler: Handler, path: str | os.PathLike[str], **options: Any) -> None:
+        super().__init__(handler, 0, **options)
+        self._path = os.fspath(path)
+
+    async def _listen(self, server: Server) -> asyncio.Server:
+        where = {k: v for k, v in self._where.items() if k not in ("host", "port", "reuse_port")}
+        loop = asyncio.get_running_loop()
+        return await loop.create_unix_server(server.make_protocol, self._path, **where)

@@ -1,0 +1,253 @@
+"""Server: the connections behind a listening socket, their handlers, and their end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from socket import socket
+from types import TracebackType
+from typing import Final, NamedTuple, Self
+
+from ..codec.close import encode_close
+from ..exceptions import ConnectionClosed
+from ..handshake.http11 import Request, Response
+from ..sansio.server import ServerConnection
+from ..sansio.state import State
+from .flow import Waiters
+from .protocol import WebSocketProtocol
+from .settings import Settings
+from .upgrade import Hooks, answer
+from .websocket import WebSocket
+
+__all__ = ["Handler", "Server", "ServerStats"]
+
+Handler = Callable[[WebSocket], Awaitable[None]]
+
+_LAST_GRACE: Final = 1.0  # seconds for handlers to end after they were cancelled
+
+
+class ServerStats(NamedTuple):
+    """Numbers of a server: of now, and since it started."""
+
+    connections: int
+    """Open connections."""
+    handshakes: int
+    """Connections whose opening handshake is under way."""
+    accepted: int
+    """Connections opened since the start."""
+    refused: int
+    """Requests answered by another status than 101 since the start."""
+
+
+class Server:
+    """A running server, made by :func:`serve`.
+
+    As an async context manager it closes and waits at the end.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        make_connection: Callable[[], ServerConnection],
+        hooks: Hooks,
+        settings: Settings,
+        max_connections: int | None,
+    ) -> None:
+        self._handler = handler
+        self._make_connection = make_connection
+        self._hooks = hooks
+        self._settings = settings
+        self._max_connections = max_connections
+        self._loop = asyncio.get_running_loop()
+        self._listener: asyncio.AbstractServer | None = None
+        self._sockets: tuple[socket, ...] = ()
+        self._websockets: dict[WebSocketProtocol, WebSocket] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._gone = Waiters()
+        self._closing: asyncio.Task[None] | None = None
+        self._accepted = 0
+        self._refused = 0
+
+    def make_protocol(self) -> WebSocketProtocol:
+        """Return the protocol for a new connection: a factory for ``loop.create_server``."""
+        return WebSocketProtocol(self, self._make_connection(), self._settings, self._loop)
+
+    def listen_with(self, listener: asyncio.Server) -> None:
+        """Take over what accepts the connections."""
+        self._listener = listener
+        self._sockets = tuple(listener.sockets)
+
+    # What it is
+
+    @property
+    def sockets(self) -> tuple[socket, ...]:
+        """The listening sockets."""
+        return self._sockets
+
+    @property
+    def port(self) -> int:
+        """The port of the first listening socket: what ``port=0`` has become."""
+        port: int = self._sockets[0].getsockname()[1]
+        return port
+
+    @property
+    def connections(self) -> frozenset[WebSocket]:
+        """The open connections at this moment."""
+        return frozenset(ws for ws in self._websockets.values() if ws.state is State.OPEN)
+
+    def is_serving(self) -> bool:
+        """Tell if new connections are accepted."""
+        return self._listener is not None and self._closing is None
+
+    def stats(self) -> ServerStats:
+        """Return the server's numbers."""
+        states = [ws.state for ws in self._websockets.values()]
+        return ServerStats(
+            connections=states.count(State.OPEN),
+            handshakes=states.count(State.CONNECTING),
+            accepted=self._accepted,
+            refused=self._refused,
+        )
+
+    # The end
+
+    async def serve_forever(self) -> None:
+        """Wait until the server is closed; cancelling closes it and waits for its end."""
+        try:
+            while self._closing is None:
+                await self._gone.wait()
+        finally:
+            self.close()
+            await self.wait_closed()
+
+    def close(self, code: int = 1001, reason: str = "", grace: float | None = 10) -> None:
+        """Begin to close the server; ``wait_closed`` waits for the end. Does nothing if closing.
+
+        No more connections are accepted, handshakes under way are answered by 503, open
+        connections closed with ``code`` and ``reason``. Handlers have ``grace`` seconds to end,
+        None for as long as they like; then they are cancelled and the connections aborted.
+
+        Raises ValueError for a code or a reason that may not be sent.
+        """
+        encode_close(code, reason)
+        if self._closing is not None:
+            return
+        if self._listener is not None:
+            self._listener.close()
+        self._closing = self._loop.create_task(self._shut_down(code, reason, grace))
+        self._gone.wake()
+
+    async def wait_closed(self) -> None:
+        """Wait until all connections and handlers have ended, after ``close``."""
+        while self._closing is None:
+            await self._gone.wait()
+        await asyncio.shield(self._closing)
+
+    async def _shut_down(self, code: int, reason: str, grace: float | None) -> None:
+        for protocol in tuple(self._websockets):
+            if protocol.connection.state is State.CONNECTING:
+                self._refuse(protocol, Response(503, body="server is shutting down\n"))
+            else:
+                protocol.close(code, reason)
+        if await self._are_gone_within(grace):
+            return
+        for task in self._tasks:
+            task.cancel()
+        for protocol in tuple(self._websockets):
+            protocol.abort()
+        if not await self._are_gone_within(_LAST_GRACE):
+            self._settings.logger.warning("%d handlers ignore cancellation", len(self._tasks))
+
+    async def _are_gone_within(self, grace: float | None) -> bool:
+        try:
+            async with asyncio.timeout(grace):
+                while self._websockets or self._tasks:
+                    await self._gone.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+        await self.wait_closed()
+
+    # Called by the protocols
+
+    def connection_made(self, protocol: WebSocketProtocol) -> None:
+        self._websockets[protocol] = WebSocket(protocol, self)
+
+    def handshake_received(self, protocol: WebSocketProtocol, message: Request | Response) -> None:
+        task = self._loop.create_task(self._run(protocol, self._websockets[protocol]))
+        protocol.task = task
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+
+    def handshake_failed(self, protocol: WebSocketProtocol) -> None:
+        self._refused += 1
+        self._settings.logger.debug("handshake failed: %s", protocol.connection.error)
+
+    def handshake_expired(self, protocol: WebSocketProtocol) -> None:
+        self._settings.logger.debug("handshake timed out")
+        if protocol.task is None:
+            protocol.abort()
+        else:
+            self._refuse(protocol, Response(503, body="handshake timed out\n"))
+
+    def connection_lost(self, protocol: WebSocketProtocol) -> None:
+        del self._websockets[protocol]
+        if protocol.task is not None and not protocol.is_opened:
+            protocol.task.cancel()
+        self._gone.wake()
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._gone.wake()
+
+    # One connection
+
+    def _refuse(self, protocol: WebSocketProtocol, response: Response) -> None:
+        self._refused += 1
+        assert isinstance(protocol.connection, ServerConnection)
+        protocol.connection.send_response(response)
+        protocol.begin_end()
+
+    async def _run(self, protocol: WebSocketProtocol, ws: WebSocket) -> None:
+        connection = protocol.connection
+        assert isinstance(connection, ServerConnection)
+        if self._max_connections is not None and len(self._websockets) > self._max_connections:
+            response = Response(503, headers={"Retry-After": "5"}, body="too many connections\n")
+        else:
+            response = await answer(ws, connection, self._hooks, self._settings.logger)
+        if connection.state is not State.CONNECTING:
+            return  # the peer has gone, or the time is over
+        if response.status != 101:
+            self._refuse(protocol, response)
+            return
+        connection.send_response(response)
+        self._accepted += 1
+        protocol.handshake_completed()
+        await self._handle(protocol, ws)
+
+    async def _handle(self, protocol: WebSocketProtocol, ws: WebSocket) -> None:
+        code = 1011
+        try:
+            await self._handler(ws)
+            code = 1000
+        except asyncio.CancelledError:
+            code = 1001
+            raise
+        except Exception as exc:
+            # A handler may leave it to us that its connection was closed.
+            if not isinstance(exc, ConnectionClosed) or ws.state is State.OPEN:
+                self._settings.logger.exception("connection handler failed")
+        finally:
+            protocol.close(code, "")
+        await protocol.wait_lost()

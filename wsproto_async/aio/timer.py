@@ -1,0 +1,84 @@
+"""One timer for all connections of an event loop: deadlines rounded to ticks, shared by many."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, Protocol
+from weakref import WeakKeyDictionary
+
+__all__ = ["SharedTimer", "Timed", "shared_timer"]
+
+_TICK: Final = 0.05  # seconds
+
+
+class Timed(Protocol):
+    """What can be given to :class:`SharedTimer`; has one deadline at a time."""
+
+    tick: int | None
+
+    def deadline_reached(self) -> None:
+        """The deadline that was set last has passed."""
+
+
+class SharedTimer:
+    """Calls ``deadline_reached`` up to one tick (50 ms) late, with one timer handle for all."""
+
+    __slots__ = ("_armed_for", "_due", "_handle")
+
+    def __init__(self) -> None:
+        self._due: dict[int, set[Timed]] = {}
+        self._handle: asyncio.TimerHandle | None = None
+        self._armed_for = 0
+
+    def set(self, timed: Timed, delay: float) -> None:
+        """Set the deadline of ``timed`` to ``delay`` seconds from now, instead of any before."""
+        self.unset(timed)
+        loop = asyncio.get_running_loop()
+        tick = int((loop.time() + delay) / _TICK) + 1
+        timed.tick = tick
+        self._due.setdefault(tick, set()).add(timed)
+        if self._handle is None or tick < self._armed_for:
+            self._arm(loop, tick)
+
+    def unset(self, timed: Timed) -> None:
+        """Remove the deadline of ``timed``, if it has one."""
+        if timed.tick is None:
+            return
+        due = self._due[timed.tick]
+        due.discard(timed)
+        if not due:
+            del self._due[timed.tick]
+        timed.tick = None
+        if not self._due and self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _arm(self, loop: asyncio.AbstractEventLoop, tick: int) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        self._armed_for = tick
+        self._handle = loop.call_at(tick * _TICK, self._fire)
+
+    def _fire(self) -> None:
+        self._handle = None
+        loop = asyncio.get_running_loop()
+        now = loop.time() + 0.001  # a loop may call a little early
+        for tick in sorted(tick for tick in self._due if tick * _TICK <= now):
+            for timed in tuple(self._due.get(tick, ())):
+                if timed.tick == tick:
+                    self.unset(timed)
+                    timed.deadline_reached()
+        if self._due and self._handle is None:
+            self._arm(loop, min(self._due))
+
+
+_timers: WeakKeyDictionary[asyncio.AbstractEventLoop, SharedTimer] = WeakKeyDictionary()
+
+
+def shared_timer() -> SharedTimer:
+    """Return the running event loop's timer."""
+    loop = asyncio.get_running_loop()
+    timer = _timers.get(loop)
+    if timer is None:
+        timer = _timers[loop] = SharedTimer()
+    return timer

@@ -1,0 +1,76 @@
+"""The server's opening handshake with the application's hooks."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from ..handshake.http11 import Request, Response
+from ..sansio.server import ServerConnection
+from .settings import LoggerLike
+from .websocket import WebSocket
+
+__all__ = ["Hooks", "ProcessRequest", "ProcessResponse", "SelectSubprotocol", "answer"]
+
+ProcessRequest = Callable[[WebSocket, Request], Awaitable[Response | None] | Response | None]
+ProcessResponse = Callable[
+    [WebSocket, Request, Response], Awaitable[Response | None] | Response | None
+]
+SelectSubprotocol = Callable[[WebSocket, Sequence[str]], str | None]
+
+
+class Hooks(NamedTuple):
+    """What an application may add to the opening handshake; see :func:`wsproto_async.serve`."""
+
+    process_request: ProcessRequest | None
+    process_response: ProcessResponse | None
+    select_subprotocol: SelectSubprotocol | None
+
+
+async def answer(
+    ws: WebSocket, connection: ServerConnection, hooks: Hooks, logger: LoggerLike
+) -> Response:
+    """Return the response to the request.
+
+    A hook that raises, or a subprotocol that was not offered, is logged and answered by 500.
+    """
+    try:
+        response = await _ask_hooks(ws, connection, hooks)
+    except Exception:
+        logger.exception("opening handshake failed")
+        return Response(500, body="internal server error\n")
+    if connection.error is not None:
+        logger.info("handshake refused: %d %s", response.status, _one_line(connection.error))
+    return response
+
+
+async def _ask_hooks(ws: WebSocket, connection: ServerConnection, hooks: Hooks) -> Response:
+    request = ws.request
+    if hooks.process_request is not None:
+        response = await _result(hooks.process_request(ws, request), "process_request")
+        if response is not None:
+            if response.status == 101:
+                raise ValueError("process_request returned 101: return None to accept")
+            return response
+    select = hooks.select_subprotocol
+    response = connection.accept(None if select is None else partial(select, ws))
+    if hooks.process_response is not None:
+        replaced = await _result(hooks.process_response(ws, request, response), "process_response")
+        response = replaced or response
+    return response
+
+
+async def _result(
+    result: Awaitable[Response | None] | Response | None, name: str
+) -> Response | None:
+    if inspect.isawaitable(result):
+        result = await result
+    if result is not None and not isinstance(result, Response):
+        raise TypeError(f"{name} returned {type(result).__name__}, not Response or None")
+    return result
+
+
+def _one_line(error: Exception) -> str:
+    return str(error).encode("ascii", "backslashreplace").decode()

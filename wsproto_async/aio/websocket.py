@@ -1,0 +1,274 @@
+"""WebSocket: what a handler, or a client, holds in its hands."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+from ..codec.close import encode_close
+from ..exceptions import ConnectionClosedOK, InvalidState
+from ..handshake.headers import Headers
+from ..handshake.http11 import Request, Response
+from ..sansio.state import State
+from .data import Data, convert, encode_data, is_data
+from .fragments import send_fragments
+
+if TYPE_CHECKING:
+    import asyncio
+    from typing import Self
+
+    from .protocol import WebSocketProtocol
+    from .server import Server
+
+__all__ = ["WebSocket"]
+
+
+class WebSocket:
+    """One connection, on a server or on a client.
+
+    One task at a time may receive; any number may send. Cancelling any call at any moment loses
+    no message and never leaves half a frame behind. Iterate over a WebSocket to receive until it
+    is closed with 1000 or 1001; use it as a context manager to close it at the end.
+
+    You may set attributes of your own on it, such as the user that you authenticated.
+    """
+
+    __slots__ = ("__dict__", "__weakref__", "_id", "_is_partly_received", "_protocol", "server")
+
+    server: Server | None
+    """The server that accepted the connection; None on a client."""
+
+    def __init__(self, protocol: WebSocketProtocol, server: Server | None = None) -> None:
+        self._protocol = protocol
+        self._id: UUID | None = None
+        self._is_partly_received = False
+        self.server = server
+
+    def __repr__(self) -> str:
+        return f"<WebSocket {self.path} {self.state.name} peer={self.remote_address}>"
+
+    # Receiving
+
+    async def recv(self, decode: bool | None = None) -> str | bytes:
+        """Receive one message: ``str`` for text, ``bytes`` for binary.
+
+        ``decode=True`` gives ``str`` for binary messages too, ``decode=False`` ``bytes`` for
+        text. What has arrived can be received after the connection was closed.
+
+        Raises ConnectionClosed when there will be no more messages, ConcurrencyError if another
+        task is receiving, InvalidState if ``recv_streaming`` was left in the middle of a message,
+        UnicodeDecodeError if ``decode=True`` meets bytes that are not UTF-8; the message can
+        then be received otherwise. Cancelling loses no message.
+        """
+        protocol = self._protocol
+        if self._is_partly_received:
+            raise InvalidState("recv_streaming() has begun a message: it has to end it")
+        while not protocol.has_message():
+            await protocol.wait_for_input()
+        if decode is not None:
+            converted = convert(
+                protocol.peek_message(), decode
+            )  # may raise: then it stays in the queue
+            protocol.take_message()
+            return converted
+        return protocol.take_message()
+
+    async def recv_streaming(self) -> AsyncIterator[str | bytes]:
+        """Receive one message piece by piece, as it arrives, without ever holding it whole.
+
+        Pieces are ``str`` or ``bytes`` and may be smaller or larger than the peer's frames. When
+        nobody asks for the next one, the peer is made to wait. ``max_size`` bounds the message
+        still: lift it for messages of any size.
+
+        Left or cancelled in the middle, call it again for the rest of the message. Raises as
+        ``recv`` does; a message that is cut off raises ConnectionClosedError.
+        """
+        protocol = self._protocol
+        while not protocol.has_message():
+            if part := protocol.take_part():
+                self._is_partly_received = True
+                yield part
+            else:
+                await protocol.wait_for_input(part=True)
+        rest = protocol.take_message()
+        was_partly_received, self._is_partly_received = self._is_partly_received, False
+        if rest or not was_partly_received:
+            yield rest
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str | bytes:
+        try:
+            return await self.recv()
+        except ConnectionClosedOK:
+            raise StopAsyncIteration from None
+
+    # Sending
+
+    async def send(
+        self,
+        message: Data | Iterable[Data] | AsyncIterable[Data],
+        text: bool | None = None,
+    ) -> None:
+        """Send one message: ``str`` as text, bytes-like as binary.
+
+        ``text=True`` sends UTF-8 bytes as text, ``text=False`` a ``str`` as binary. An iterable
+        or async iterable of either is sent as one message with a fragment for each item; other
+        messages wait until it is complete, and an error in its middle, cancelling included,
+        closes the connection with 1011, since half a message cannot be taken back.
+
+        Waits while more than ``write_limit`` bytes are waiting for the peer. Raises
+        ConnectionClosed, TypeError for other types, UnicodeError for text that is not UTF-8: then
+        nothing has been sent, nor if the call is cancelled.
+        """
+        protocol = self._protocol
+        connection = protocol.connection
+        if is_data(message):
+            is_text, payload = encode_data(message, text)
+            if not protocol.may_send:
+                await protocol.wait_to_send()
+            if is_text:
+                connection.send_text(payload)
+            else:
+                connection.send_binary(payload)
+            protocol.written()
+        else:
+            await send_fragments(protocol, message, text)
+
+    async def ping(self, data: Data | None = None) -> Awaitable[float]:
+        """Send a ping; await what this returns to get the latency in seconds.
+
+        ``data`` is at most 125 bytes, random by default; two pings on their way must differ.
+        Connections ping by themselves every ``ping_interval``: see ``latency``.
+
+        Raises ConnectionClosed, ConcurrencyError if the same data is on its way already, and
+        ValueError if it is too long. Cancelling the wait for the pong has no effect on others.
+        """
+        return await self._protocol.ping(None if data is None else encode_data(data, None)[1])
+
+    async def pong(self, data: Data = b"") -> None:
+        """Send an unsolicited pong, a one-way sign of life; at most 125 bytes.
+
+        Pings are answered without this. Raises ConnectionClosed, and ValueError if too long.
+        """
+        await self._protocol.pong(encode_data(data, None)[1])
+
+    # The end
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close the connection and wait until it is gone, for at most ``close_timeout`` seconds.
+
+        ``code`` is one that RFC 6455 7.4 allows to send, or 3000-4999; ``reason`` has at most
+        123 bytes of UTF-8. Does nothing but wait if the connection is closing already. Messages
+        that have arrived can be received afterwards; those that still arrive may be dropped.
+
+        Raises ValueError for a wrong code or reason, before anything is sent. Cancelling stops
+        the wait, not the closing.
+        """
+        encode_close(code, reason)
+        self._protocol.close(code, reason)
+        await self._protocol.wait_lost()
+
+    def abort(self) -> None:
+        """Drop the connection at once, with everything not yet sent; the peer sees 1006."""
+        self._protocol.abort()
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection is gone, whoever closes it. Cancelling has no effect on it."""
+        await self._protocol.wait_lost()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close(1000 if exc_type is None else 1011)
+
+    # What it is
+
+    @property
+    def state(self) -> State:
+        """CONNECTING, OPEN, CLOSING or CLOSED."""
+        return self._protocol.connection.state
+
+    @property
+    def id(self) -> UUID:
+        """A unique identifier, made when it is asked for."""
+        if self._id is None:
+            self._id = uuid4()
+        return self._id
+
+    @property
+    def request(self) -> Request:
+        """The client's half of the opening handshake."""
+        request = self._protocol.connection.request
+        assert request is not None
+        return request
+
+    @property
+    def response(self) -> Response | None:
+        """The server's half of the opening handshake; None before it."""
+        return self._protocol.connection.response
+
+    @property
+    def path(self) -> str:
+        """The requested path with its query, as sent."""
+        return self.request.path
+
+    @property
+    def headers(self) -> Headers:
+        """The headers of the request."""
+        return self.request.headers
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The subprotocol agreed on; None if there is none."""
+        return self._protocol.connection.subprotocol
+
+    @property
+    def close_code(self) -> int | None:
+        """The code that the peer closed with, 1006 if it was cut off; None while not closed."""
+        close = self._protocol.connection.close_received
+        if close is not None:
+            return close.code
+        return 1006 if self.state is State.CLOSED else None
+
+    @property
+    def close_reason(self) -> str | None:
+        """The reason that the peer closed with; None while not closed."""
+        close = self._protocol.connection.close_received
+        if close is not None:
+            return close.reason
+        return "" if self.state is State.CLOSED else None
+
+    @property
+    def local_address(self) -> Any:
+        """This end's address: ``(host, port)``, with two more items for IPv6; a path for Unix."""
+        return self.transport.get_extra_info("sockname")
+
+    @property
+    def remote_address(self) -> Any:
+        """The peer's address, in the same form."""
+        return self.transport.get_extra_info("peername")
+
+    @property
+    def latency(self) -> float:
+        """The round-trip time of the last ping that was answered, in seconds; 0 before."""
+        return self._protocol.latency
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """The transport, for what it knows: ``get_extra_info("ssl_object")`` and the like."""
+        return self._protocol.transport
+
+    @property
+    def buffered_amount(self) -> int:
+        """How many bytes were sent and have not left for the network yet."""
+        return self._protocol.buffered_amount

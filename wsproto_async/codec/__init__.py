@@ -1,0 +1,1 @@
+"""Bytes <-> frames: functions and one buffer. Knows nothing of messages, handshakes or IO."""

@@ -1,0 +1,170 @@
+"""The frame parser: its state is what is missing, never a second copy of the payload.
+
+``feed`` stores, ``read_header`` and ``read_payload`` take: whoever stops taking stops the work.
+Any split of the input gives the same frames, in time linear in its bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .frames import (
+    check_first_byte,
+    check_long_length,
+    check_second_byte,
+    check_short_length,
+)
+from .mask import apply_mask
+from .opcodes import OP_CLOSE, OP_CONTINUATION
+
+__all__ = ["FrameParser"]
+
+# Up to this much unread input is cheaper joined with what follows than kept beside it.
+_JOIN_LIMIT: Final = 256
+
+
+class FrameParser:
+    """Takes frames from a stream of bytes, a data frame's payload piece by piece.
+
+    ``masked`` tells which MASK bit is right: True on a server, False on a client. After
+    ``read_header`` gave True, ``opcode``, ``fin`` and ``remaining`` describe the frame that
+    ``in_frame`` says is open; ``remaining`` counts the bytes of payload not yet taken.
+    """
+
+    __slots__ = (
+        "_backlog",
+        "_data",
+        "_masked",
+        "_masking_key",
+        "_message_open",
+        "_pos",
+        "fin",
+        "in_frame",
+        "opcode",
+        "remaining",
+    )
+
+    def __init__(self, masked: bool) -> None:
+        self._masked = masked
+        self._masking_key = b""
+        self._message_open = False
+        self._data = b""
+        self._pos = 0
+        self._backlog: bytearray | None = None
+        self.in_frame = False
+        self.opcode = OP_CONTINUATION
+        self.fin = True
+        self.remaining = 0
+
+    @property
+    def buffered(self) -> int:
+        """How many bytes were fed and not yet taken."""
+        return len(self._data) - self._pos + (len(self._backlog) if self._backlog else 0)
+
+    def feed(self, data: bytes) -> None:
+        """Append to the input."""
+        unread = len(self._data) - self._pos
+        if self._backlog is not None:
+            self._backlog += data
+        elif unread == 0:
+            self._data = data
+            self._pos = 0
+        elif unread < _JOIN_LIMIT:
+            self._data = self._data[self._pos :] + data
+            self._pos = 0
+        else:
+            self._backlog = bytearray(data)
+
+    def discard(self) -> None:
+        """Forget the input."""
+        self._data = b""
+        self._pos = 0
+        self._backlog = None
+
+    def _refill(self) -> bool:
+        """Forget what was taken and bring the backlog in; False if that brought nothing."""
+        if self._pos:
+            self._data = self._data[self._pos :]
+            self._pos = 0
+        if self._backlog is None:
+            return False
+        self._data += bytes(self._backlog)
+        self._backlog = None
+        return True
+
+    def read_header(self) -> bool:
+        """Take the next frame's header; False while its length is not known.
+
+        Raises ProtocolError at the first byte that proves a violation.
+        """
+        while True:
+            data = self._data
+            pos = self._pos
+            available = len(data) - pos
+            if available:
+                first = data[pos]
+                check_first_byte(first, self._message_open)
+                if available > 1:
+                    second = data[pos + 1]
+                    check_second_byte(first, second, self._masked)
+                    length = second & 0x7F
+                    if length < 126:
+                        return self._begin_frame(first, length, pos + 2)
+                    size = 2 if length == 126 else 8
+                    encoded = data[pos + 2 : pos + 2 + size]
+                    if size == 8 and encoded:
+                        check_long_length(encoded)
+                    if len(encoded) == size:
+                        length = int.from_bytes(encoded, "big")
+                        if size == 2:
+                            check_short_length(length)
+                        return self._begin_frame(first, length, pos + 2 + size)
+            if not self._refill():
+                return False
+
+    def _begin_frame(self, first: int, length: int, pos: int) -> bool:
+        self._pos = pos
+        self.in_frame = True
+        self.fin = first >= 0x80
+        self.opcode = first & 0x0F
+        self.remaining = length
+        self._masking_key = b""
+        if self.opcode < OP_CLOSE:
+            self._message_open = not self.fin
+        return True
+
+    def read_payload(self) -> bytes | None:
+        """Take what has arrived of the open frame's payload, unmasked; None if nothing has.
+
+        A control frame's payload comes whole; a data frame's in as many pieces as it arrives in,
+        and an empty one at the end only if the frame itself is empty.
+        """
+        if self._masked and not self._masking_key and not self._read_masking_key():
+            return None
+        size = self.remaining
+        if len(self._data) - self._pos < size and self._refill_for_payload() < size:
+            size = len(self._data)
+            if size == 0 or self.opcode >= OP_CLOSE:
+                return None
+        end = self._pos + size
+        payload = self._data[self._pos : end]
+        self._pos = end
+        self.remaining -= size
+        self.in_frame = self.remaining > 0
+        if self._masked and size:
+            payload = apply_mask(payload, self._masking_key)
+            if self.in_frame and size % 4:
+                turn = size % 4
+                self._masking_key = self._masking_key[turn:] + self._masking_key[:turn]
+        return payload
+
+    def _refill_for_payload(self) -> int:
+        self._refill()
+        return len(self._data)
+
+    def _read_masking_key(self) -> bool:
+        if len(self._data) - self._pos < 4 and self._refill_for_payload() < 4:
+            return False
+        self._masking_key = self._data[self._pos : self._pos + 4]
+        self._pos += 4
+        return True

@@ -1,0 +1,1 @@
+"""Bytes <-> Request and Response: the opening handshake (RFC 6455 4, RFC 9112). No IO."""

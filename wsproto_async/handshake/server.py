@@ -1,0 +1,131 @@
+"""The server's side of the opening handshake (RFC 6455 4.2), as functions on values."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from email.utils import formatdate
+from hashlib import sha1
+from typing import Final
+
+from ..exceptions import HandshakeError, InvalidHeader, InvalidMessage, InvalidUpgrade
+from .headers import Headers, parse_list
+from .http11 import Request, Response
+
+__all__ = [
+    "accept_response",
+    "accept_token",
+    "build_request",
+    "check_upgrade",
+    "finish_response",
+    "refusal",
+    "select_subprotocol",
+]
+
+_GUID: Final = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=%]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
+_ABSOLUTE_FORM: Final = re.compile(r"(?:http|ws)s?://([^/?]*)(.*)", re.IGNORECASE)
+
+
+def build_request(start: tuple[str, str], headers: Headers) -> Request:
+    """Check what any HTTP request must fulfil and return it.
+
+    Raises InvalidMessage: no Host or several (RFC 9112 3.2), a target in a form that asks for no
+    resource here, or a body: GET needs none, and one that a proxy saw otherwise is smuggled.
+    """
+    method, target = start
+    hosts = headers.get_all("Host")
+    if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
+        raise InvalidMessage("exactly one valid Host header is required")
+    if "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0":
+        raise InvalidMessage("request has a body")
+    if absolute := _ABSOLUTE_FORM.fullmatch(target):
+        if absolute[1].lower() != hosts[0].lower():
+            raise InvalidMessage("Host differs from the authority of the request target")
+        target = absolute[2] if absolute[2].startswith("/") else f"/{absolute[2]}"
+    if not target.startswith("/"):
+        raise InvalidMessage("request target is not a path")
+    return Request(target, headers, method=method)
+
+
+def check_upgrade(request: Request) -> str:
+    """Return Sec-WebSocket-Key of a valid upgrade request (RFC 6455 4.2.1).
+
+    Raises InvalidUpgrade (426) if this is no upgrade to version 13 of the WebSocket protocol and
+    InvalidHeader (400) for a bad key.
+    """
+    upgrade = [("Upgrade", "websocket")]
+    headers = request.headers
+    if request.method != "GET" or not _has_token(headers, "Upgrade", "websocket"):
+        raise InvalidUpgrade("this is a WebSocket server: upgrade to websocket", headers=upgrade)
+    if not _has_token(headers, "Connection", "upgrade"):
+        raise InvalidUpgrade("Connection lacks the token upgrade", headers=upgrade)
+    if headers.get_all("Sec-WebSocket-Version") != ["13"]:
+        raise InvalidUpgrade(
+            "Sec-WebSocket-Version is not 13",
+            headers=[*upgrade, ("Sec-WebSocket-Version", "13")],
+        )
+    keys = headers.get_all("Sec-WebSocket-Key")
+    if len(keys) != 1 or not _is_key(keys[0]):
+        raise InvalidHeader("Sec-WebSocket-Key is not 16 bytes in base64, once")
+    return keys[0]
+
+
+def _has_token(headers: Headers, name: str, token: str) -> bool:
+    return any(found.lower() == token for found in parse_list(headers, name))
+
+
+def _is_key(key: str) -> bool:
+    try:
+        return len(key) == 24 and len(base64.b64decode(key.encode("latin-1"), validate=True)) == 16
+    except binascii.Error:
+        return False
+
+
+def select_subprotocol(offered: Sequence[str], supported: Sequence[str]) -> str | None:
+    """Return the first of ``supported`` that the client offers, None if there is none."""
+    return next((name for name in supported if name in offered), None)
+
+
+def accept_token(key: str) -> str:
+    """Return Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455 4.2.2)."""
+    digest = sha1((key + _GUID).encode(), usedforsecurity=False).digest()
+    return base64.b64encode(digest).decode()
+
+
+def accept_response(key: str, subprotocol: str | None) -> Response:
+    """Return the 101 that opens the connection."""
+    headers = [
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Accept", accept_token(key)),
+    ]
+    if subprotocol is not None:
+        headers.append(("Sec-WebSocket-Protocol", subprotocol))
+    return Response(101, headers=headers)
+
+
+def refusal(error: HandshakeError) -> Response:
+    """Return the response that tells a client what was wrong with its handshake."""
+    body = str(error).encode("ascii", "backslashreplace").decode()
+    return Response(error.status, headers=error.headers, body=f"{body}\n")
+
+
+def finish_response(response: Response, server_header: str | None) -> Response:
+    """Return the response with the header fields that go over the wire with any of its kind."""
+    headers = Headers(response.headers)
+    if server_header is not None and "Server" not in headers:
+        headers.add("Server", server_header)
+    if response.status == 101:
+        return Response(101, response.reason, headers)
+    # RFC 9110 8.6, 15.4.5: the length of what is not sent would mislead.
+    body = b"" if response.status in (204, 304) else response.body
+    if response.status not in (204, 304):
+        headers["Content-Length"] = str(len(body))
+    # RFC 9110 15.5.22, 7.8: Upgrade stands with the connection option of that name.
+    headers["Connection"] = "close, Upgrade" if "Upgrade" in headers else "close"
+    if "Date" not in headers:
+        headers.add("Date", formatdate(usegmt=True))
+    return Response(response.status, response.reason, headers, body)

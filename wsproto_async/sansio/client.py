@@ -1,0 +1,111 @@
+"""The client's end of a connection: its opening handshake."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from ..exceptions import HandshakeError, InvalidMessage, InvalidState
+from ..handshake.client import build_upgrade_request, check_response, generate_key
+from ..handshake.headers import HeadersLike
+from ..handshake.http11 import HeadReader, Request, Response, parse_status_line
+from ..handshake.uri import WebSocketURI, parse_uri
+from .connection import Connection
+from .events import Close, Event
+from .state import Cause
+
+__all__ = ["ClientConnection"]
+
+
+MAX_INTERIM: Final = 8
+
+
+class ClientConnection(Connection):
+    """A client's end of a connection.
+
+    ``send_request`` begins. The first event is the :class:`Response` with status 101 that opens
+    the connection; if the handshake fails, the only event is ``Close(1006)`` and ``error`` is the
+    :class:`HandshakeError`. ``key`` is meant for tests: a fresh random one is the default.
+
+    Raises ValueError for a bad URI, subprotocol or header.
+    """
+
+    __slots__ = (
+        "_interim",
+        "_is_requested",
+        "_key",
+        "_offered",
+        "request",
+        "response",
+        "subprotocol",
+    )
+
+    def __init__(
+        self,
+        uri: str | WebSocketURI,
+        *,
+        subprotocols: Sequence[str] = (),
+        origin: str | None = None,
+        additional_headers: HeadersLike = (),
+        user_agent_header: str | None = None,
+        key: str | None = None,
+        max_size: int | None = 2**20,
+        max_fragments: int | None = 2**14,
+    ) -> None:
+        super().__init__(is_client=True, max_size=max_size, max_fragments=max_fragments)
+        self._key = generate_key() if key is None else key
+        self._offered = subprotocols
+        self._head = HeadReader(parse_status_line)
+        self._interim = 0
+        self._is_requested = False
+        self.request: Request = build_upgrade_request(
+            parse_uri(uri) if isinstance(uri, str) else uri,
+            self._key,
+            subprotocols=subprotocols,
+            origin=origin,
+            additional_headers=additional_headers,
+            user_agent_header=user_agent_header,
+        )
+        self.response: Response | None = None
+        self.subprotocol: str | None = None
+
+    def send_request(self) -> None:
+        """Send the upgrade request, first of all; raises InvalidState the second time."""
+        if self._is_requested:
+            raise InvalidState("the request has been sent already")
+        self._is_requested = True
+        self._write(self.request.serialize())
+
+    def _parse(self) -> Event | None:
+        if self._head is None:
+            return super()._parse()
+        try:
+            response = self._read_response(self._head)
+            if response is None:
+                if self._eof:
+                    raise InvalidMessage("connection closed before the response was complete")
+                return None
+            self.response = response
+            self.subprotocol = check_response(response, self._key, self._offered)
+        except HandshakeError as exc:
+            self.error = exc
+            self.eof_due = True
+            self._advance(Cause.HANDSHAKE_FAILED)
+            return self._end(Close(1006))
+        self._head_ended()
+        self._advance(Cause.HANDSHAKE_COMPLETED)
+        return response
+
+    def _read_response(self, head: HeadReader[tuple[int, str]]) -> Response | None:
+        while found := head.read():
+            (status, reason), headers = found
+            if status == 101 or status >= 200:
+                return Response(status, reason, headers)
+            # RFC 9110 15.2: interim responses come before the final one.
+            self._interim += 1
+            if self._interim > MAX_INTERIM:
+                raise InvalidMessage(f"over {MAX_INTERIM} interim responses")
+            rest = head.rest()
+            self._head = head = HeadReader(parse_status_line)
+            head.feed(rest)
+        return None

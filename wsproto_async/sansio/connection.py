@@ -1,0 +1,331 @@
+"""What both ends of a connection have in common: frames in, events out, after the handshake.
+
+Laws: receiving never raises. After a failure one Close frame has been put in line and all further
+input is dropped. ``close_sent`` and ``close_received`` are set once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..codec.close import Close, decode_close, encode_close
+from ..codec.frames import encode_frame
+from ..codec.opcodes import OP_BINARY, OP_CLOSE, OP_CONTINUATION, OP_PING, OP_PONG, OP_TEXT
+from ..codec.parser import FrameParser
+from ..exceptions import (
+    ConnectionClosed,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    InvalidState,
+    ProtocolError,
+    WebSocketError,
+)
+from ..handshake.http11 import HeadReader
+from .events import Event, Ping, Pong
+from .messages import MessageAssembler
+from .state import Cause, Lifecycle, State
+
+__all__ = ["Connection"]
+
+_OK_CODES = (1000, 1001, 1005)
+
+
+class Connection(Lifecycle):
+    """A connection without IO; use :class:`ServerConnection` or :class:`ClientConnection`.
+
+    ``max_size`` bounds a message in bytes and ``max_fragments`` in frames; None lifts a limit.
+
+    ``close_sent`` and ``close_received`` are the Close frames seen so far, ``error`` says why
+    the connection failed, if it did. When ``eof_due`` is True, the caller shuts the writing side
+    of the byte stream down after it has written what ``data_to_send`` gives.
+    While ``hold_pongs`` is True only the latest Ping is remembered, and answered once it is False
+    again (RFC 6455 5.5.3): for a caller that cannot write at the moment.
+    """
+
+    __slots__ = (
+        "_assembler",
+        "_ended",
+        "_eof",
+        "_head",
+        "_held_pong",
+        "_hold_pongs",
+        "_is_client",
+        "_output",
+        "_output_size",
+        "_parser",
+        "_sending_message",
+        "close_received",
+        "close_sent",
+        "eof_due",
+        "error",
+        "received_first",
+    )
+
+    def __init__(self, *, is_client: bool, max_size: int | None, max_fragments: int | None) -> None:
+        super().__init__()
+        self._is_client = is_client
+        self._head: HeadReader[Any] | None = None
+        self._parser = FrameParser(masked=not is_client)
+        self._assembler = MessageAssembler(max_size, max_fragments)
+        self._output: list[bytes] = []
+        self._output_size = 0
+        self._sending_message = False
+        self._hold_pongs = False
+        self._held_pong: bytes | None = None
+        self._ended = False
+        self._eof = False
+        self.eof_due = False
+        self.error: WebSocketError | None = None
+        self.close_sent: Close | None = None
+        self.close_received: Close | None = None
+        self.received_first = False
+
+    # Input
+
+    def receive_data(self, data: bytes | bytearray | memoryview) -> None:
+        """Take bytes from the peer. They are parsed by ``events``."""
+        if self._ended:
+            return
+        if self._head is not None:
+            self._head.feed(data)
+        else:
+            self._parser.feed(data if type(data) is bytes else bytes(data))
+
+    def receive_eof(self) -> None:
+        """Take note that the peer sends no more; the state is CLOSED from now on.
+
+        What arrived before can still be had from ``events``.
+        """
+        self._eof = True
+        self._advance(Cause.EOF)
+
+    @property
+    def buffered(self) -> int:
+        """How many received bytes are held that no event has brought yet."""
+        head = 0 if self._head is None else self._head.buffered
+        return head + self._parser.buffered + self._assembler.buffered
+
+    @property
+    def buffered_message(self) -> int:
+        """How many bytes of an unfinished message are held."""
+        return self._assembler.buffered
+
+    def events(self) -> Iterator[Event]:
+        """Parse what was received and iterate over what it means.
+
+        Stop iterating, and parsing stops with it: the rest waits as bytes. The last event is
+        always a :class:`Close`.
+        """
+        return iter(self.next_event, None)
+
+    def next_event(self) -> Event | None:
+        """Return the next event, None if there is none before more is received."""
+        if self._ended:
+            return None
+        try:
+            event = self._parse()
+        except ProtocolError as exc:
+            return self._fail(exc)
+        if event is None and self._eof:
+            return self._end(Close(1006))
+        return event
+
+    def take_partial(self) -> str | bytes:
+        """Give out what is held of an unfinished message, so that it need not be held whole.
+
+        Empty if nothing is; text comes in whole characters. The event that ends the message
+        brings its rest.
+        """
+        return self._assembler.take()
+
+    def _head_ended(self) -> None:
+        """The opening handshake has taken its part of the input; the rest are frames."""
+        assert self._head is not None
+        self._parser.feed(self._head.rest())
+        self._head = None
+
+    def _parse(self) -> Event | None:
+        parser = self._parser
+        assembler = self._assembler
+        while True:
+            if not parser.in_frame:
+                if not parser.read_header():
+                    return None
+                if parser.opcode < OP_CLOSE:
+                    assembler.begin_frame(parser.opcode, parser.remaining)
+            payload = parser.read_payload()
+            if payload is None:
+                return None
+            if parser.opcode >= OP_CLOSE:
+                return self._receive_control(parser.opcode, payload)
+            message = assembler.add(payload, parser.fin and not parser.in_frame)
+            if message is not None:
+                return message
+
+    def _receive_control(self, opcode: int, payload: bytes) -> Event:
+        if opcode == OP_PING:
+            if self._hold_pongs:
+                self._held_pong = payload
+            elif self._state is State.OPEN:
+                self._send_frame(OP_PONG, payload)
+            return Ping(payload)
+        if opcode == OP_PONG:
+            return Pong(payload)
+        close = decode_close(payload)
+        self.close_received = close
+        if self._state is State.OPEN:
+            self.received_first = True
+            self._send_close(close)
+        # RFC 6455 7.1.1: the server closes the TCP connection first.
+        self.eof_due = not self._is_client
+        return self._end(close)
+
+    def _fail(self, error: ProtocolError) -> Close:
+        """Fail the connection (RFC 6455 7.1.7)."""
+        self.error = error
+        if self._state is State.OPEN:
+            self._send_close(Close(error.code, str(error)))
+        self.eof_due = True
+        return self._end(Close(1006))
+
+    def _end(self, close: Close) -> Close:
+        self._ended = True
+        self._head = None
+        self._parser.discard()
+        self._assembler.discard()
+        return close
+
+    # Output
+
+    @property
+    def hold_pongs(self) -> bool:
+        """See the class."""
+        return self._hold_pongs
+
+    @hold_pongs.setter
+    def hold_pongs(self, hold: bool) -> None:
+        self._hold_pongs = hold
+        if not hold and self._held_pong is not None:
+            payload, self._held_pong = self._held_pong, None
+            if self._state is State.OPEN:
+                self._send_frame(OP_PONG, payload)
+
+    @property
+    def sending_message(self) -> bool:
+        """Tell if a fragmented message has been begun and not finished."""
+        return self._sending_message
+
+    @property
+    def output_size(self) -> int:
+        """How many bytes ``data_to_send`` would give."""
+        return self._output_size
+
+    def data_to_send(self) -> bytes:
+        """Take the bytes to write to the peer; empty if there are none."""
+        output = self._output
+        if not output:
+            return b""
+        data = output[0] if len(output) == 1 else b"".join(output)
+        output.clear()
+        self._output_size = 0
+        return data
+
+    def send_text(self, text: str | bytes, *, fin: bool = True) -> None:
+        """Send a text message, or with ``fin=False`` its first fragment; bytes must be UTF-8.
+
+        Raises ConnectionClosed, InvalidState, and UnicodeEncodeError for a lone surrogate.
+        """
+        self._send_data(OP_TEXT, text.encode() if isinstance(text, str) else text, fin)
+
+    def send_binary(self, data: bytes, *, fin: bool = True) -> None:
+        """Send a binary message, or with ``fin=False`` its first fragment.
+
+        Raises ConnectionClosed and InvalidState.
+        """
+        self._send_data(OP_BINARY, data, fin)
+
+    def send_continuation(self, data: bytes, *, fin: bool) -> None:
+        """Send a further fragment of the message begun, the last one with ``fin=True``.
+
+        Raises ConnectionClosed, and InvalidState if no message has been begun.
+        """
+        self._send_data(OP_CONTINUATION, data, fin)
+
+    def _send_data(self, opcode: int, payload: bytes, fin: bool) -> None:
+        self.check_open()
+        if (opcode == OP_CONTINUATION) is not self._sending_message:
+            raise InvalidState(
+                "a fragmented message is being sent: finish it first"
+                if self._sending_message
+                else "no fragmented message is being sent"
+            )
+        self._send_frame(opcode, payload, fin)
+        self._sending_message = not fin
+
+    def send_ping(self, payload: bytes = b"") -> None:
+        """Send a Ping; raises ConnectionClosed, and ValueError for over 125 bytes."""
+        self._send_control(OP_PING, payload)
+
+    def send_pong(self, payload: bytes = b"") -> None:
+        """Send an unsolicited Pong; raises ConnectionClosed, and ValueError for over 125 bytes."""
+        self._send_control(OP_PONG, payload)
+
+    def _send_control(self, opcode: int, payload: bytes) -> None:
+        if len(payload) > 125:
+            raise ValueError(f"payload has {len(payload)} bytes, a control frame holds 125")
+        self.check_open()
+        self._send_frame(opcode, payload)
+
+    def send_close(self, code: int = 1000, reason: str = "") -> None:
+        """Begin the closing handshake.
+
+        Raises ConnectionClosed, InvalidState while CONNECTING, and ValueError for a code that
+        may not be sent or a reason over 123 bytes of UTF-8.
+        """
+        encode_close(code, reason)
+        self.check_open()
+        self._send_close(Close(code, reason))
+
+    def _send_close(self, close: Close) -> None:
+        self.close_sent = close
+        # 1005 stands for a Close frame without a code, and is answered by another.
+        payload = b"" if close.code == 1005 else encode_close(close.code, close.reason)
+        self._send_frame(OP_CLOSE, payload)
+        self._advance(Cause.CLOSE_SENT)
+
+    def _send_frame(self, opcode: int, payload: bytes, fin: bool = True) -> None:
+        self._write(encode_frame(opcode, payload, fin=fin, masked=self._is_client))
+
+    def send_frame(self, frame: bytes) -> None:
+        """Send one message that was framed before, and masked if this end is a client's.
+
+        Raises ConnectionClosed, and InvalidState between the fragments of another message.
+        """
+        self.check_open()
+        if self._sending_message:
+            raise InvalidState("a fragmented message is being sent: finish it first")
+        self._write(frame)
+
+    def _write(self, data: bytes) -> None:
+        self._output.append(data)
+        self._output_size += len(data)
+
+    # The end
+
+    def check_open(self) -> None:
+        """Raise ConnectionClosed unless the connection is open, InvalidState if not yet."""
+        if self._state is State.OPEN:
+            return
+        if self._state is State.CONNECTING:
+            raise InvalidState("the opening handshake has not completed")
+        raise self.closed_error()
+
+    def closed_error(self) -> ConnectionClosed:
+        """Return the exception that tells how the connection ended."""
+        received, sent = self.close_received, self.close_sent
+        if received and sent and received.code in _OK_CODES and sent.code in _OK_CODES:
+            kind: type[ConnectionClosed] = ConnectionClosedOK
+        else:
+            kind = ConnectionClosedError
+        return kind(received, sent, received_first=self.received_first)

@@ -1,0 +1,131 @@
+"""The server's end of a connection: its opening handshake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..exceptions import HandshakeError, InvalidMessage, InvalidState
+from ..handshake.headers import parse_tokens
+from ..handshake.http11 import HeadReader, Request, Response, parse_request_line
+from ..handshake.origin import Origins, check_origin
+from ..handshake.server import (
+    accept_response,
+    build_request,
+    check_upgrade,
+    finish_response,
+    refusal,
+    select_subprotocol,
+)
+from .connection import Connection
+from .events import Close, Event
+from .state import Cause
+
+__all__ = ["ServerConnection"]
+
+
+class ServerConnection(Connection):
+    """A server's end of a connection.
+
+    The first event is the :class:`Request`. Answer it with ``send_response``: with what
+    ``accept`` returns, or with a :class:`Response` of your own for plain HTTP or a refusal.
+    A request that is not valid HTTP is refused at once; then the only event is ``Close(1006)``.
+
+    ``subprotocols`` are those supported, the most preferred first. ``origins`` is explained at
+    :func:`wsproto_async.serve`. ``server_header`` is the value of Server in responses.
+    """
+
+    __slots__ = (
+        "_origins",
+        "_server_header",
+        "_subprotocols",
+        "request",
+        "response",
+        "subprotocol",
+    )
+
+    def __init__(
+        self,
+        *,
+        origins: Origins = "same-origin",
+        subprotocols: Sequence[str] = (),
+        server_header: str | None = None,
+        max_size: int | None = 2**20,
+        max_fragments: int | None = 2**14,
+    ) -> None:
+        super().__init__(is_client=False, max_size=max_size, max_fragments=max_fragments)
+        self._origins = origins
+        self._subprotocols = subprotocols
+        self._server_header = server_header
+        self._head = HeadReader(parse_request_line)
+        self.request: Request | None = None
+        self.response: Response | None = None
+        self.subprotocol: str | None = None
+
+    def _parse(self) -> Event | None:
+        if self._head is not None:
+            return self._read_request(self._head)
+        # What follows the request waits for the response.
+        return None if self.response is None else super()._parse()
+
+    def _read_request(self, head: HeadReader[tuple[str, str]]) -> Event | None:
+        try:
+            found = head.read()
+            if found is None:
+                if self._eof:
+                    raise InvalidMessage("connection closed before the request was complete")
+                return None
+            self.request = build_request(*found)
+        except HandshakeError as exc:
+            self.error = exc
+            self._respond(refusal(exc), None if head.start is None else head.start[0])
+            return Close(1006)
+        self._head_ended()
+        return self.request
+
+    def accept(self, select: Callable[[Sequence[str]], str | None] | None = None) -> Response:
+        """Return the response that the request deserves: 101, or a refusal if it is not valid.
+
+        ``select`` takes the offered subprotocols and returns one of them, or None, in place of
+        the list of supported ones. Raises what it raises, ValueError if it returns what was not
+        offered, and InvalidState before the request.
+        """
+        request = self.request
+        if request is None:
+            raise InvalidState("there is no request to accept")
+        try:
+            key = check_upgrade(request)
+            check_origin(request, self._origins)
+            offered = parse_tokens(request.headers, "Sec-WebSocket-Protocol")
+        except HandshakeError as exc:
+            self.error = exc
+            return refusal(exc)
+        if select is None:
+            self.subprotocol = select_subprotocol(offered, self._subprotocols)
+        else:
+            chosen = select(offered)
+            if chosen is not None and chosen not in offered:
+                raise ValueError(f"subprotocol {chosen!r} was not offered: {offered}")
+            self.subprotocol = chosen
+        return accept_response(key, self.subprotocol)
+
+    def send_response(self, response: Response) -> None:
+        """Answer the request; 101 opens the connection, anything else ends it without an event.
+
+        A refusal may come before the request. Raises InvalidState for a second response and for
+        a 101 without a request.
+        """
+        if self.response is not None:
+            raise InvalidState("the request has been answered already")
+        if response.status == 101 and self.request is None:
+            raise InvalidState("there is no request to accept")
+        self._respond(response, None if self.request is None else self.request.method)
+
+    def _respond(self, response: Response, method: str | None) -> None:
+        self.response = response = finish_response(response, self._server_header)
+        self._write(response.serialize(with_body=method != "HEAD"))
+        if response.status == 101:
+            self._advance(Cause.HANDSHAKE_COMPLETED)
+        else:
+            self.eof_due = True
+            self._advance(Cause.HANDSHAKE_FAILED)
+            self._end(Close(1006))

@@ -1,0 +1,60 @@
+"""The connection's state: a table, and the only code that changes it.
+
+Laws: CONNECTING comes first and never again. CLOSING is left by the end of the byte stream alone.
+CLOSED is last: what the rest of the input tells changes nothing. A cause without a row is a bug.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+from typing import Final
+
+__all__ = ["TRANSITIONS", "Cause", "Lifecycle", "State"]
+
+
+class State(IntEnum):
+    """The state of a connection; the values are those of ``readyState`` in browsers."""
+
+    CONNECTING = 0
+    OPEN = 1
+    CLOSING = 2
+    CLOSED = 3
+
+
+class Cause(Enum):
+    """What changes the state of a connection."""
+
+    HANDSHAKE_COMPLETED = "opening handshake completed"
+    HANDSHAKE_FAILED = "opening handshake failed"
+    CLOSE_SENT = "Close frame sent"
+    EOF = "end of the byte stream"
+
+
+TRANSITIONS: Final = {
+    (State.CONNECTING, Cause.HANDSHAKE_COMPLETED): State.OPEN,
+    (State.CONNECTING, Cause.HANDSHAKE_FAILED): State.CLOSING,
+    (State.CONNECTING, Cause.EOF): State.CLOSED,
+    (State.OPEN, Cause.CLOSE_SENT): State.CLOSING,
+    (State.OPEN, Cause.EOF): State.CLOSED,
+    (State.CLOSING, Cause.EOF): State.CLOSED,
+    (State.CLOSED, Cause.EOF): State.CLOSED,
+    (State.CLOSED, Cause.HANDSHAKE_COMPLETED): State.CLOSED,
+    (State.CLOSED, Cause.HANDSHAKE_FAILED): State.CLOSED,
+}
+
+
+class Lifecycle:
+    """Something that has a ``state``."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self) -> None:
+        self._state = State.CONNECTING
+
+    @property
+    def state(self) -> State:
+        """CONNECTING, OPEN, CLOSING or CLOSED."""
+        return self._state
+
+    def _advance(self, cause: Cause) -> None:
+        self._state = TRANSITIONS[self._state, cause]
