@@ -103,7 +103,7 @@ class InvalidSubprotocol(HandshakeError):
 
 
 class InvalidStatus(HandshakeError):
-    """The server refused the upgrade; ``response`` is its answer."""
+    """The server refused the upgrade; ``response`` is its answer, with up to 1 MiB of its body."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(f"server answered {response.status} {response.reason} instead of 101")

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from wsproto_async import CloseCode, Request, Response, WebSocket, broadcast, run
@@ -55,21 +55,17 @@ PAGE_HEADERS = {
 
 def answer_http(ws: WebSocket, request: Request) -> Response | None:
     """Answer plain requests; return None to go on with the opening handshake."""
-    if request.headers.get("Upgrade", "").lower() == "websocket":
-        return None if request.path in HANDLERS else plain(404, b"Not found\n")
-    if request.method not in ("GET", "HEAD"):
-        return plain(405, b"Method not allowed\n", {"Allow": "GET, HEAD"})
-    if request.path == "/":
-        return Response(200, headers=PAGE_HEADERS, body=PAGE.encode())
-    if request.path == "/healthz":
-        return plain(200, b"OK\n")
-    if request.path in HANDLERS:
-        return None  # the handshake's own answer says what is missing
-    return plain(404, b"Not found\n")
+    path = drop_query(request.path)
+    if request.headers.get("Upgrade", "").lower() != "websocket":
+        if path == "/":
+            return Response(200, headers=PAGE_HEADERS, body=PAGE)
+        if path == "/healthz":
+            return Response(200, body="OK\n")
+    return None if path in HANDLERS else Response(404, body="Not found\n")
 
 
-def plain(status: int, body: bytes, headers: Mapping[str, str] = {}) -> Response:
-    return Response(status, headers={"Content-Type": "text/plain", **headers}, body=body)
+def drop_query(path: str) -> str:
+    return path.partition("?")[0]
 
 
 # --- WebSockets ----------------------------------------------------------------------------
@@ -107,7 +103,8 @@ async def chat(ws: WebSocket) -> None:
                     await ws.close(CloseCode.POLICY_VIOLATION, "not a chat message")
                     return
     finally:
-        if (name := members.pop(ws, None)) is not None:
+        if ws in members:
+            name = members.pop(ws)
             tell(members, "leave", name)
 
 
@@ -147,7 +144,7 @@ HANDLERS = {"/": scream, "/chat": chat, "/ping": echo}
 
 
 async def handler(ws: WebSocket) -> None:
-    await HANDLERS[ws.path](ws)
+    await HANDLERS[drop_query(ws.path)](ws)
 
 
 # --- start ---------------------------------------------------------------------------------

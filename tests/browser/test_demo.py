@@ -32,7 +32,9 @@ class Demo:
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        assert line.startswith("Demo: http://127.0.0.1:"), line
+        if not line.startswith("Demo: http://127.0.0.1:"):
+            self.process.kill()
+            pytest.fail(f"the demo does not start: {line}{self.process.communicate()[1]}")
         self.url = line.removeprefix("Demo: ").strip()
 
     def stop(self) -> None:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from wsproto_async.codec.frames import (
     check_first_byte,
-    check_length,
+    check_long_length,
     check_second_byte,
-    check_third_byte,
+    check_short_length,
     encode_frame,
 )
 from wsproto_async.exceptions import ProtocolError
@@ -118,23 +118,43 @@ def test_a_wrong_second_byte_is_explained(
 @pytest.mark.parametrize("third", range(256))
 def test_the_most_significant_bit_of_a_long_length_is_zero(third: int) -> None:
     if third < 0x80:
-        check_third_byte(third)
+        check_long_length(bytes((third,)))
         return
     with pytest.raises(ProtocolError, match="^payload length has its most significant bit set$"):
-        check_third_byte(third)
+        check_long_length(bytes((third,)))
 
 
-@pytest.mark.parametrize(
-    ("size", "too_short", "shortest"), [(2, [0, 1, 125], 126), (8, [0, 125, 126, 65535], 65536)]
-)
-def test_a_length_stands_in_the_fewest_bytes(
-    size: int, too_short: list[int], shortest: int
-) -> None:
-    for length in too_short:
-        with pytest.raises(ProtocolError, match="^payload length is not encoded in the fewest"):
-            check_length(length, size)
-    for length in (shortest, shortest + 1, 256**size // 2 - 1):
-        check_length(length, size)
+NOT_FEWEST = "^payload length is not encoded in the fewest bytes$"
+
+
+@pytest.mark.parametrize("length", [0, 1, 124, 125])
+def test_a_short_length_does_not_fit_in_one_byte(length: int) -> None:
+    with pytest.raises(ProtocolError, match=NOT_FEWEST) as caught:
+        check_short_length(length)
+    assert caught.value.code == 1002
+
+
+@pytest.mark.parametrize("length", [126, 127, 255, 256, 65535])
+def test_a_short_length_may_be_any_other(length: int) -> None:
+    check_short_length(length)
+
+
+@pytest.mark.parametrize("length", [0, 1, 125, 126, 65535])
+@pytest.mark.parametrize("arrived", range(1, 9))
+def test_a_long_length_does_not_fit_in_two_bytes(length: int, arrived: int) -> None:
+    encoded = length.to_bytes(8, "big")[:arrived]
+    if arrived < 6:
+        check_long_length(encoded)  # it may still become big enough
+        return
+    with pytest.raises(ProtocolError, match=NOT_FEWEST) as caught:
+        check_long_length(encoded)
+    assert caught.value.code == 1002
+
+
+@pytest.mark.parametrize("length", [65536, 65537, 2**24, 2**32, 2**48, 2**56, 2**62, 2**63 - 1])
+@pytest.mark.parametrize("arrived", range(1, 9))
+def test_a_long_length_may_be_any_other(length: int, arrived: int) -> None:
+    check_long_length(length.to_bytes(8, "big")[:arrived])
 
 
 @pytest.mark.parametrize(

@@ -169,14 +169,20 @@ async def connect_websockets(
     subprotocols: Iterable[str] = (),
     headers: Mapping[str, str] | None = None,
 ) -> AsyncIterator[WebsocketsPeer]:
-    async with websockets.connect(
+    ws = await websockets.connect(
         uri,
         ssl=ssl,
         subprotocols=list(subprotocols) or None,
         additional_headers=headers,
         proxy=None,
-    ) as ws:
+    )
+    try:
         yield WebsocketsPeer(ws, ws.response.headers)
+    finally:
+        # close() after the end may abort a transport that asyncio has let go of: AttributeError.
+        if ws.state is not websockets.State.CLOSED:
+            await ws.close()
+        await ws.wait_closed()
 
 
 @asynccontextmanager

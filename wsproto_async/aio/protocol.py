@@ -18,7 +18,7 @@ from ..sansio.events import Close, Event, Ping, Pong
 from ..sansio.server import ServerConnection
 from ..sansio.state import State
 from .flow import ReceiveQueue, Waiters
-from .keepalive import Keepalive, Pings
+from .keepalive import Keepalive
 from .settings import Settings
 from .timer import shared_timer
 
@@ -57,25 +57,23 @@ class WebSocketProtocol(asyncio.Protocol):
         "_is_behind",
         "_is_dropping",
         "_is_ended",
-        "_keepalive",
         "_lost",
         "_on_deadline",
         "_owner",
-        "_pings",
         "_pushed",
         "_queue",
-        "_reading_paused",
         "_receiver",
         "_receiver_takes_part",
         "_senders",
-        "_settings",
         "_writing_paused",
         "bytes_received",
         "connection",
         "is_lost",
         "is_opened",
-        "latency",
+        "is_reading_paused",
+        "keepalive",
         "loop",
+        "settings",
         "task",
         "tick",
         "transport",
@@ -92,36 +90,34 @@ class WebSocketProtocol(asyncio.Protocol):
     ) -> None:
         self._owner = owner
         self.connection = connection
-        self._settings = settings
+        self.settings = settings
         self.loop = loop
         self._queue = ReceiveQueue(settings.read_limit)
         self._receiver: asyncio.Future[None] | None = None
         self._receiver_takes_part = False
         self._senders = Waiters()
         self._lost = Waiters()
-        self._pings = Pings()
-        self._keepalive = Keepalive()
+        self.keepalive = Keepalive(self)
         self._pushed: list[bytes] = []
         self._flush_scheduled = False
         self._is_behind = False
         self._is_dropping = False
         self._is_ended = False
-        self._reading_paused = False
+        self.is_reading_paused = False
         self._writing_paused = False
         self._on_deadline: Callable[[], None] = self._open_expired
         self.tick: int | None = None
         self.bytes_received = 0
         self.is_lost = False
         self.is_opened = False
-        self.latency = 0.0
         self.task: asyncio.Task[None] | None = None
 
     # asyncio's callbacks
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
-        self.transport.set_write_buffer_limits(high=self._settings.write_limit)
-        self._set_deadline(self._settings.open_timeout, self._open_expired)
+        self.transport.set_write_buffer_limits(high=self.settings.write_limit)
+        self.set_deadline(self.settings.open_timeout, self._open_expired)
         self._owner.connection_made(self)
         self.flush()
 
@@ -181,10 +177,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Pong):
-            latency = self._pings.answered(event.payload, monotonic())
-            if latency is not None:
-                self.latency = latency
-                self._schedule_ping()
+            self.keepalive.pong_received(event.payload)
         elif isinstance(event, Close):
             self._is_ended = True
             if not self.is_opened:
@@ -219,11 +212,11 @@ class WebSocketProtocol(asyncio.Protocol):
         else:
             # recv() wants the message whole; else its pieces wait until somebody asks.
             wanted = self._receiver is not None and not self._receiver_takes_part
-            too_much = not wanted and connection.buffered_message > self._settings.read_limit
-        if too_much is self._reading_paused or self.transport.is_closing():
+            too_much = not wanted and connection.buffered_message > self.settings.read_limit
+        if too_much is self.is_reading_paused or self.transport.is_closing():
             return
-        self._reading_paused = too_much
-        self._keepalive.excuse()
+        self.is_reading_paused = too_much
+        self.keepalive.excuse()
         if too_much:
             self.transport.pause_reading()
         else:
@@ -322,7 +315,7 @@ class WebSocketProtocol(asyncio.Protocol):
         """Send a message that was framed before, without waiting; close if the peer is slow."""
         if self.connection.state is not State.OPEN:
             return
-        if self.buffered_amount > _PUSH_FACTOR * self._settings.write_limit:
+        if self.buffered_amount > _PUSH_FACTOR * self.settings.write_limit:
             self.close(1013, "too slow")
         elif self.connection.sending_message:
             self._pushed.append(frame)
@@ -341,13 +334,14 @@ class WebSocketProtocol(asyncio.Protocol):
     async def ping(self, payload: bytes | None) -> asyncio.Future[float]:
         """Send a ping and return what will hold its latency."""
         await self._wait_to_write()
+        pings = self.keepalive.pings
         if payload is None:
-            payload = self._pings.new_payload()
-        elif payload in self._pings:
+            payload = pings.new_payload()
+        elif payload in pings:
             raise ConcurrencyError("a ping with the same payload is waiting for its pong")
         self.connection.send_ping(payload)
         waiter: asyncio.Future[float] = self.loop.create_future()
-        self._pings.sent(payload, monotonic(), waiter)
+        pings.sent(payload, monotonic(), waiter)
         self.flush()
         return waiter
 
@@ -362,7 +356,8 @@ class WebSocketProtocol(asyncio.Protocol):
 
     # Deadlines
 
-    def _set_deadline(self, delay: float | None, action: Callable[[], None]) -> None:
+    def set_deadline(self, delay: float | None, action: Callable[[], None]) -> None:
+        """Call ``action`` after ``delay`` seconds, in place of what was set before; None: never."""
         if delay is None:
             shared_timer().unset(self)
         else:
@@ -375,39 +370,12 @@ class WebSocketProtocol(asyncio.Protocol):
     def handshake_completed(self) -> None:
         """The connection is open: frames that came with the handshake are parsed from now on."""
         self.is_opened = True
-        self._schedule_ping()
+        self.keepalive.schedule()
         self.flush()
         self._parse()
 
     def _open_expired(self) -> None:
         self._owner.handshake_expired(self)
-
-    def _schedule_ping(self) -> None:
-        if self.connection.state is State.OPEN:
-            self._set_deadline(self._settings.ping_interval, self._ping_due)
-
-    def _ping_due(self) -> None:
-        payload = self._pings.new_payload()
-        self.connection.send_ping(payload)
-        self._pings.sent(payload, monotonic(), None)
-        self._keepalive.ping_sent(self.bytes_received)
-        self.flush()
-        if self._settings.ping_timeout is None:
-            self._schedule_ping()
-        else:
-            self._set_deadline(self._settings.ping_timeout, self._pong_due)
-
-    def _pong_due(self) -> None:
-        timeout = self._settings.ping_timeout
-        if self._keepalive.is_alive(self.bytes_received):
-            self._schedule_ping()
-        elif self._reading_paused or self._keepalive.needs_more_time():
-            self._set_deadline(timeout, self._pong_due)
-        elif not self._keepalive.is_certain():
-            self._set_deadline(0, self._pong_due)
-        else:
-            self._settings.logger.info("keepalive: peer silent for %g s", timeout)
-            self.close(1011, f"keepalive: peer silent for {timeout:g} s")
 
     # The end
 
@@ -427,17 +395,20 @@ class WebSocketProtocol(asyncio.Protocol):
             return
         self.flush()
         if self._on_deadline != self._close_expired:
-            self._set_deadline(self._settings.close_timeout, self._close_expired)
+            self.set_deadline(self.settings.close_timeout, self._close_expired)
             self._on_deadline = self._close_expired
         if self.connection.eof_due and not self.transport.is_closing():
             # Half-closing lets the peer read our last words; input is dropped until it closes.
-            if self.transport.can_write_eof():
-                self.transport.write_eof()
-            else:
-                self.transport.close()
+            try:
+                if self.transport.can_write_eof():
+                    self.transport.write_eof()
+                else:
+                    self.transport.close()
+            except OSError:  # the peer has reset the connection
+                self.transport.abort()
 
     def _close_expired(self) -> None:
-        self._settings.logger.debug("close timeout: connection aborted")
+        self.settings.logger.debug("close timeout: connection aborted")
         self.abort()
 
     def abort(self) -> None:
@@ -451,7 +422,7 @@ class WebSocketProtocol(asyncio.Protocol):
         """Nobody needs to wait any longer."""
         self._wake_receiver()
         self._senders.wake()
-        self._pings.fail(self.connection.closed_error())
+        self.keepalive.pings.fail(self.connection.closed_error())
 
     async def wait_lost(self) -> None:
         """Wait until the transport is gone."""

@@ -146,7 +146,7 @@ class Server:
     async def _shut_down(self, code: int, reason: str, grace: float | None) -> None:
         for protocol in tuple(self._websockets):
             if protocol.connection.state is State.CONNECTING:
-                self._refuse(protocol, Response(503, body="server is shutting down\n"))
+                self._turn_away(protocol, "server is shutting down")
             else:
                 protocol.close(code, reason)
         if await self._are_gone_within(grace):
@@ -183,6 +183,8 @@ class Server:
 
     def connection_made(self, protocol: WebSocketProtocol) -> None:
         self._websockets[protocol] = WebSocket(protocol, self)
+        if self._closing is not None:
+            self._turn_away(protocol, "server is shutting down")
 
     def handshake_received(self, protocol: WebSocketProtocol, message: Request | Response) -> None:
         task = self._loop.create_task(self._run(protocol, self._websockets[protocol]))
@@ -199,7 +201,7 @@ class Server:
         if protocol.task is None:
             protocol.abort()
         else:
-            self._refuse(protocol, Response(503, body="handshake timed out\n"))
+            self._turn_away(protocol, "handshake timed out")
 
     def connection_lost(self, protocol: WebSocketProtocol) -> None:
         del self._websockets[protocol]
@@ -212,6 +214,11 @@ class Server:
         self._gone.wake()
 
     # One connection
+
+    def _turn_away(self, protocol: WebSocketProtocol, why: str) -> None:
+        if protocol.task is not None:
+            protocol.task.cancel()
+        self._refuse(protocol, Response(503, body=f"{why}\n"))
 
     def _refuse(self, protocol: WebSocketProtocol, response: Response) -> None:
         self._refused += 1

@@ -261,7 +261,7 @@ class WebSocket:
     @property
     def latency(self) -> float:
         """The round-trip time of the last ping that was answered, in seconds; 0 before."""
-        return self._protocol.latency
+        return self._protocol.keepalive.latency
 
     @property
     def transport(self) -> asyncio.Transport:

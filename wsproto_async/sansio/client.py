@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ..exceptions import HandshakeError, InvalidMessage, InvalidState
+from ..handshake.body import BodyReader
 from ..handshake.client import build_upgrade_request, check_response, generate_key
 from ..handshake.headers import HeadersLike
 from ..handshake.http11 import HeadReader, Request, Response, parse_status_line
@@ -55,7 +56,7 @@ class ClientConnection(Connection):
         super().__init__(is_client=True, max_size=max_size, max_fragments=max_fragments)
         self._key = generate_key() if key is None else key
         self._offered = subprotocols
-        self._head = HeadReader(parse_status_line)
+        self._http = HeadReader(parse_status_line)
         self._interim = 0
         self._is_requested = False
         self.request: Request = build_upgrade_request(
@@ -77,35 +78,51 @@ class ClientConnection(Connection):
         self._write(self.request.serialize())
 
     def _parse(self) -> Event | None:
-        if self._head is None:
+        if self._http is None:
             return super()._parse()
         try:
-            response = self._read_response(self._head)
+            response = self._read_response()
             if response is None:
-                if self._eof:
-                    raise InvalidMessage("connection closed before the response was complete")
                 return None
-            self.response = response
             self.subprotocol = check_response(response, self._key, self._offered)
         except HandshakeError as exc:
             self.error = exc
             self.eof_due = True
             self._advance(Cause.HANDSHAKE_FAILED)
             return self._end(Close(1006))
-        self._head_ended()
         self._advance(Cause.HANDSHAKE_COMPLETED)
         return response
 
-    def _read_response(self, head: HeadReader[tuple[int, str]]) -> Response | None:
-        while found := head.read():
+    def _read_response(self) -> Response | None:
+        while isinstance(self._http, HeadReader):
+            found = self._http.read()
+            if found is None:
+                if self._eof:
+                    raise InvalidMessage("connection closed before the response was complete")
+                return None
             (status, reason), headers = found
-            if status == 101 or status >= 200:
-                return Response(status, reason, headers)
-            # RFC 9110 15.2: interim responses come before the final one.
-            self._interim += 1
-            if self._interim > MAX_INTERIM:
-                raise InvalidMessage(f"over {MAX_INTERIM} interim responses")
-            rest = head.rest()
-            self._head = head = HeadReader(parse_status_line)
-            head.feed(rest)
-        return None
+            rest = self._http.rest()
+            if status == 101:
+                self.response = Response(status, reason, headers)
+                self._http_ended(rest)
+                return self.response
+            if status >= 200:
+                self.response = Response(status, reason, headers)
+                self._http = BodyReader(status, headers)
+            else:
+                # RFC 9110 15.2: interim responses come before the final one.
+                self._interim += 1
+                if self._interim > MAX_INTERIM:
+                    raise InvalidMessage(f"over {MAX_INTERIM} interim responses")
+                self._http = HeadReader(parse_status_line)
+            self._http.feed(rest)
+        return self._read_body()
+
+    def _read_body(self) -> Response | None:
+        assert isinstance(self._http, BodyReader)
+        assert self.response is not None
+        body = self._http.read(self._eof)
+        if body is None:
+            return None
+        self.response.body = body
+        return self.response

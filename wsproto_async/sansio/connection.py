@@ -21,6 +21,7 @@ from ..exceptions import (
     ProtocolError,
     WebSocketError,
 )
+from ..handshake.body import BodyReader
 from ..handshake.http11 import HeadReader
 from .events import Event, Ping, Pong
 from .messages import MessageAssembler
@@ -47,9 +48,9 @@ class Connection(Lifecycle):
         "_assembler",
         "_ended",
         "_eof",
-        "_head",
         "_held_pong",
         "_hold_pongs",
+        "_http",
         "_is_client",
         "_output",
         "_output_size",
@@ -65,7 +66,7 @@ class Connection(Lifecycle):
     def __init__(self, *, is_client: bool, max_size: int | None, max_fragments: int | None) -> None:
         super().__init__()
         self._is_client = is_client
-        self._head: HeadReader[Any] | None = None
+        self._http: HeadReader[Any] | BodyReader | None = None
         self._parser = FrameParser(masked=not is_client)
         self._assembler = MessageAssembler(max_size, max_fragments)
         self._output: list[bytes] = []
@@ -87,8 +88,8 @@ class Connection(Lifecycle):
         """Take bytes from the peer. They are parsed by ``events``."""
         if self._ended:
             return
-        if self._head is not None:
-            self._head.feed(data)
+        if self._http is not None:
+            self._http.feed(data)
         else:
             self._parser.feed(data if type(data) is bytes else bytes(data))
 
@@ -103,8 +104,8 @@ class Connection(Lifecycle):
     @property
     def buffered(self) -> int:
         """How many received bytes are held that no event has brought yet."""
-        head = 0 if self._head is None else self._head.buffered
-        return head + self._parser.buffered + self._assembler.buffered
+        http = 0 if self._http is None else self._http.buffered
+        return http + self._parser.buffered + self._assembler.buffered
 
     @property
     def buffered_message(self) -> int:
@@ -139,11 +140,10 @@ class Connection(Lifecycle):
         """
         return self._assembler.take()
 
-    def _head_ended(self) -> None:
-        """The opening handshake has taken its part of the input; the rest are frames."""
-        assert self._head is not None
-        self._parser.feed(self._head.rest())
-        self._head = None
+    def _http_ended(self, rest: bytes) -> None:
+        """The opening handshake has taken its part of the input; ``rest`` are frames."""
+        self._parser.feed(rest)
+        self._http = None
 
     def _parse(self) -> Event | None:
         parser = self._parser
@@ -191,7 +191,7 @@ class Connection(Lifecycle):
 
     def _end(self, close: Close) -> Close:
         self._ended = True
-        self._head = None
+        self._http = None
         self._parser.discard()
         self._assembler.discard()
         return close

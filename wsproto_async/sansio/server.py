@@ -56,14 +56,14 @@ class ServerConnection(Connection):
         self._origins = origins
         self._subprotocols = subprotocols
         self._server_header = server_header
-        self._head = HeadReader(parse_request_line)
+        self._http = HeadReader(parse_request_line)
         self.request: Request | None = None
         self.response: Response | None = None
         self.subprotocol: str | None = None
 
     def _parse(self) -> Event | None:
-        if self._head is not None:
-            return self._read_request(self._head)
+        if isinstance(self._http, HeadReader):
+            return self._read_request(self._http)
         # What follows the request waits for the response.
         return None if self.response is None else super()._parse()
 
@@ -72,14 +72,15 @@ class ServerConnection(Connection):
             found = head.read()
             if found is None:
                 if self._eof:
-                    raise InvalidMessage("connection closed before the request was complete")
+                    self.error = InvalidMessage("connection closed before the request was complete")
+                    return self._end(Close(1006))
                 return None
             self.request = build_request(*found)
         except HandshakeError as exc:
             self.error = exc
             self._respond(refusal(exc), None if head.start is None else head.start[0])
             return Close(1006)
-        self._head_ended()
+        self._http_ended(head.rest())
         return self.request
 
     def accept(self, select: Callable[[Sequence[str]], str | None] | None = None) -> Response:
