@@ -6,6 +6,7 @@
 // one that does not come true within TIMEOUT ends the run with an error.
 
 import { createHash } from "node:crypto";
+import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { chromium } from "playwright-core";
 
@@ -79,7 +80,9 @@ function waitForPoints(page, count) {
 }
 
 async function sendFile(page, name, bytes, result) {
-  await page.getByLabel("File to send").setInputFiles({ name, mimeType: "application/octet-stream", buffer: bytes });
+  const file = path.join(output, name);
+  await writeFile(file, bytes);
+  await page.getByLabel("File to send").setInputFiles(file);
   await page.getByRole("button", { name: "Send file" }).click();
   const shown = page.locator("#file-result", { hasText: name });
   await shown.filter({ hasText: result }).waitFor();

@@ -35,4 +35,7 @@ class Utf8Decoder:
         except UnicodeDecodeError:
             raise ProtocolError("text is not UTF-8", 1007) from None
         self._tail = piece[used:]
+        # CPython's decoder waits for the third byte of a surrogate before it refuses it.
+        if self._tail[:1] == b"\xed" and self._tail[1:2] >= b"\xa0":
+            raise ProtocolError("text is not UTF-8", 1007)
         return text
