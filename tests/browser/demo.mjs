@@ -229,6 +229,8 @@ const scenarios = {
 
   async keyboard(context) {
     const page = await open(context);
+    // Asked for this early, as Chromium opens its own dialog until it knows that one is watched.
+    const chooser = page.waitForEvent("filechooser");
     const steps = [];
     const focused = () => page.evaluate(() => {
       const element = document.activeElement;
@@ -259,8 +261,8 @@ const scenarios = {
     await page.keyboard.press("Enter");
     await page.locator("#echo-log", { hasText: "AGAIN!!!" }).waitFor();
     await tabTo("File to send");
-    const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.keyboard.press("Enter")]);
-    await chooser.setFiles({ name: "note.txt", mimeType: "text/plain", buffer: Buffer.from("keys only") });
+    await page.keyboard.press("Enter");
+    await (await chooser).setFiles({ name: "note.txt", mimeType: "text/plain", buffer: Buffer.from("keys only") });
     await tabTo("Send file");
     await page.keyboard.press("Space");
     await page.locator("#file-result", { hasText: "Identical" }).waitFor();

@@ -64,7 +64,7 @@ def test_a_reason_fits_up_to_123_bytes_of_utf8(character: str) -> None:
     filled = fits + "x" * (MAX_REASON_SIZE - len(fits.encode()))
     assert len(encode_close(1000, filled)) == 125
     assert decode_close(encode_close(1000, filled)) == Close(1000, filled)
-    with pytest.raises(ValueError, match="^close reason has 124 bytes of UTF-8, at most 123 fit$"):
+    with pytest.raises(ValueError, match=r"^close reason has 124 bytes of UTF-8, at most 123 fit$"):
         encode_close(1000, filled + "x")
 
 
@@ -79,7 +79,7 @@ def test_a_reason_with_a_lone_surrogate_is_not_sent() -> None:
     ids=repr,
 )
 def test_a_reason_that_is_not_utf8_is_invalid_data(reason: bytes) -> None:
-    with pytest.raises(ProtocolError, match="^close reason is not UTF-8$") as caught:
+    with pytest.raises(ProtocolError, match=r"^close reason is not UTF-8$") as caught:
         decode_close(close_payload(1000, reason))
     assert caught.value.code == 1007
 

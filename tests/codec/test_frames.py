@@ -107,9 +107,7 @@ def test_every_second_byte(first: int, masked: bool) -> None:
         (0x88, 0x81, True, "close frame holds half a close code"),
     ],
 )
-def test_a_wrong_second_byte_is_explained(
-    first: int, second: int, masked: bool, text: str
-) -> None:
+def test_a_wrong_second_byte_is_explained(first: int, second: int, masked: bool, text: str) -> None:
     with pytest.raises(ProtocolError, match=f"^{text}$") as caught:
         check_second_byte(first, second, masked)
     assert caught.value.code == 1002
@@ -120,7 +118,7 @@ def test_the_most_significant_bit_of_a_long_length_is_zero(third: int) -> None:
     if third < 0x80:
         check_long_length(bytes((third,)))
         return
-    with pytest.raises(ProtocolError, match="^payload length has its most significant bit set$"):
+    with pytest.raises(ProtocolError, match=r"^payload length has its most significant bit set$"):
         check_long_length(bytes((third,)))
 
 

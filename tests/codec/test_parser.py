@@ -5,6 +5,8 @@ Frames are built here by hand; the parser is fed whole, byte by byte, and with a
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,7 +31,7 @@ def cut(data: bytes, size: int) -> list[bytes]:
 
 def cut_at(data: bytes, seams: list[int]) -> list[bytes]:
     edges = [0, *sorted(seam % (len(data) + 1) for seam in seams), len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in itertools.pairwise(edges)]
 
 
 def build(opcode: int, payload: bytes, *, masked: bool, fin: bool = True) -> bytes:
@@ -339,9 +341,7 @@ NOISE = st.lists(HEADS | st.integers(0, 5) | st.integers(0x80, 0x85) | st.intege
 
 
 @given(NOISE.map(bytes), st.booleans(), SEAMS)
-def test_any_split_of_any_bytes_gives_the_same(
-    data: bytes, masked: bool, seams: list[int]
-) -> None:
+def test_any_split_of_any_bytes_gives_the_same(data: bytes, masked: bool, seams: list[int]) -> None:
     whole = parse([data], masked=masked)
     assert parse(cut(data, 1), masked=masked) == whole
     assert parse(cut_at(data, seams), masked=masked) == whole

@@ -114,7 +114,7 @@ def test_a_character_comes_with_its_last_byte(
 def test_wrong_bytes(what: str, data: bytes, index: int, tail: bytes) -> None:
     decoder = Utf8Decoder()
     decoder.decode(data[:index], False)
-    with pytest.raises(ProtocolError, match="^text is not UTF-8$") as caught:
+    with pytest.raises(ProtocolError, match=r"^text is not UTF-8$") as caught:
         decoder.decode(data[index : index + 1] + tail, False)
     assert caught.value.code == 1007
 

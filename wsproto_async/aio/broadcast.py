@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from ..codec.frames import encode_frame
 from ..codec.opcodes import OP_BINARY, OP_TEXT
@@ -11,6 +12,8 @@ from .data import Data, encode_data
 from .websocket import WebSocket
 
 __all__ = ["broadcast"]
+
+_SLOW_FACTOR: Final = 16  # times write_limit may wait for a peer that nobody waits for
 
 
 def broadcast(websockets: Iterable[WebSocket], message: Data, text: bool | None = None) -> None:
@@ -27,6 +30,10 @@ def broadcast(websockets: Iterable[WebSocket], message: Data, text: bool | None 
     frame = encode_frame(opcode, payload, masked=False)
     for ws in websockets:
         if ws.state is State.OPEN:
+            protocol = ws._protocol
+            if ws.buffered_amount > _SLOW_FACTOR * protocol.settings.write_limit:
+                protocol.close(1013, "too slow")
+                continue
             # What a client sends is masked, with a key of its own (RFC 6455 5.3).
             own = encode_frame(opcode, payload, masked=True) if ws.server is None else frame
-            ws._protocol.push(own)
+            protocol.sender.push(own)

@@ -38,7 +38,7 @@ async def send_fragments(
             protocol.close(1011, "message broken off")
         raise
     finally:
-        protocol.message_sent()
+        protocol.sender.message_sent()
 
 
 async def _send_fragment(
@@ -46,15 +46,15 @@ async def _send_fragment(
 ) -> None:
     connection = protocol.connection
     if is_first:
-        await protocol.wait_to_send()
+        await protocol.sender.turn()
         if is_text:
             connection.send_text(payload, fin=fin)
         else:
             connection.send_binary(payload, fin=fin)
     else:
-        await protocol.wait_to_send(fragment=True)
+        await protocol.sender.gate()
         connection.send_continuation(payload, fin=fin)
-    protocol.written()
+    protocol.sender.written()
 
 
 async def _mark_last(fragments: Iterable[Data]) -> AsyncIterator[tuple[Data, bool]]:

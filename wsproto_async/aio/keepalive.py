@@ -7,9 +7,11 @@ loop that stood still.
 
 from __future__ import annotations
 
+import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from ..exceptions import ConcurrencyError
 from ..sansio.state import State
 from .pings import Pings
 
@@ -49,12 +51,32 @@ class Keepalive:
             self.latency = latency
             self.schedule()
 
+    async def ping(self, payload: bytes | None) -> asyncio.Future[float]:
+        """Send a ping for the application and return what will hold its latency."""
+        protocol = self._protocol
+        await protocol.sender.gate()
+        if payload is None:
+            payload = self.pings.new_payload()
+        elif payload in self.pings:
+            raise ConcurrencyError("a ping with the same payload is waiting for its pong")
+        protocol.connection.send_ping(payload)
+        waiter: asyncio.Future[float] = protocol.loop.create_future()
+        self.pings.sent(payload, monotonic(), waiter)
+        protocol.sender.flush()
+        return waiter
+
+    async def pong(self, payload: bytes) -> None:
+        """Send an unsolicited pong."""
+        await self._protocol.sender.gate()
+        self._protocol.connection.send_pong(payload)
+        self._protocol.sender.flush()
+
     def _send_ping(self) -> None:
         protocol = self._protocol
         payload = self.pings.new_payload()
         protocol.connection.send_ping(payload)
         self.pings.sent(payload, monotonic(), None)
-        protocol.flush()
+        protocol.sender.flush()
         self._received_at_ping = protocol.bytes_received
         self._is_excused = self._is_suspect = False
         if protocol.settings.ping_timeout is None:

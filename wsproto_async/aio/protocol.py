@@ -1,15 +1,14 @@
 """asyncio's callbacks <-> sans-IO: what arrives becomes messages, what is sent becomes writes.
 
-Laws: parsing stops when the receive queue is full, and reading with it. Nothing is written after
-the transport began to close. Once the end has begun, the transport is gone within
-``close_timeout``, whatever the network does.
+Laws: parsing stops when the receive queue is full, and reading with it. One read wakes the
+receiver once. Once the end has begun, the transport is gone within ``close_timeout``, whatever
+the network does.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from ..exceptions import ConcurrencyError
@@ -19,6 +18,7 @@ from ..sansio.server import ServerConnection
 from ..sansio.state import State
 from .flow import ReceiveQueue, Waiters
 from .keepalive import Keepalive
+from .sender import Sender
 from .settings import Settings
 from .timer import shared_timer
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Owner", "WebSocketProtocol"]
 
-_CORK_LIMIT: Final = 65536  # bytes of replies that may wait for each other
-_PUSH_FACTOR: Final = 16  # times write_limit may wait for a peer that nobody waits for
 _PENDING_LIMIT: Final = 65536  # bytes that may follow a request before it is answered
 
 
@@ -49,23 +47,19 @@ class Owner(Protocol):
 
 
 class WebSocketProtocol(asyncio.Protocol):
-    """One connection between a transport and a sans-IO ``connection``."""
+    """One connection: a transport, a sans-IO ``connection``, and ``sender``, its way out."""
 
     __slots__ = (
         "__weakref__",
-        "_flush_scheduled",
         "_is_behind",
         "_is_dropping",
         "_is_ended",
         "_lost",
         "_on_deadline",
         "_owner",
-        "_pushed",
         "_queue",
         "_receiver",
         "_receiver_takes_part",
-        "_senders",
-        "_writing_paused",
         "bytes_received",
         "connection",
         "is_lost",
@@ -73,6 +67,7 @@ class WebSocketProtocol(asyncio.Protocol):
         "is_reading_paused",
         "keepalive",
         "loop",
+        "sender",
         "settings",
         "task",
         "tick",
@@ -95,16 +90,13 @@ class WebSocketProtocol(asyncio.Protocol):
         self._queue = ReceiveQueue(settings.read_limit)
         self._receiver: asyncio.Future[None] | None = None
         self._receiver_takes_part = False
-        self._senders = Waiters()
         self._lost = Waiters()
+        self.sender = Sender(connection, self._queue, loop)
         self.keepalive = Keepalive(self)
-        self._pushed: list[bytes] = []
-        self._flush_scheduled = False
         self._is_behind = False
         self._is_dropping = False
         self._is_ended = False
         self.is_reading_paused = False
-        self._writing_paused = False
         self._on_deadline: Callable[[], None] = self._open_expired
         self.tick: int | None = None
         self.bytes_received = 0
@@ -116,10 +108,11 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
+        self.sender.transport = self.transport
         self.transport.set_write_buffer_limits(high=self.settings.write_limit)
         self.set_deadline(self.settings.open_timeout, self._open_expired)
         self._owner.connection_made(self)
-        self.flush()
+        self.sender.flush()
 
     def data_received(self, data: bytes) -> None:
         self.bytes_received += len(data)
@@ -141,14 +134,10 @@ class WebSocketProtocol(asyncio.Protocol):
         self._owner.connection_lost(self)
 
     def pause_writing(self) -> None:
-        self._writing_paused = True
-        self.connection.hold_pongs = True
+        self.sender.shut_gate()
 
     def resume_writing(self) -> None:
-        self._writing_paused = False
-        self.connection.hold_pongs = False
-        self.flush()
-        self._senders.wake()
+        self.sender.open_gate()
 
     # Receiving
 
@@ -171,7 +160,7 @@ class WebSocketProtocol(asyncio.Protocol):
             else:
                 self._handle(event)
         if connection.output_size:
-            self.written()
+            self.sender.written()
         self._wake_receiver()
         self._control_reading()
 
@@ -227,7 +216,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
         ``has_message`` has been asked before, and nothing been awaited since.
         """
-        self.flush()
+        self.sender.flush()
         self._receiver = self.loop.create_future()
         self._receiver_takes_part = part
         self._control_reading()
@@ -269,91 +258,6 @@ class WebSocketProtocol(asyncio.Protocol):
         self._control_reading()
         return part
 
-    # Sending
-
-    def written(self) -> None:
-        """Write at once, or while messages are unread let the replies to them go out together."""
-        if not self._queue or self.connection.output_size >= _CORK_LIMIT:
-            self.flush()
-        elif not self._flush_scheduled:
-            self._flush_scheduled = True
-            self.loop.call_soon(self._flush_corked)
-
-    def _flush_corked(self) -> None:
-        self._flush_scheduled = False
-        self.flush()
-
-    def flush(self) -> None:
-        """Hand what the connection has to send to the transport."""
-        data = self.connection.data_to_send()
-        if data and not self.transport.is_closing():
-            self.transport.write(data)
-
-    @property
-    def may_send(self) -> bool:
-        """Tell if a message can be sent now, with no wait and between no others' fragments."""
-        return not self._writing_paused and not self.connection.sending_message
-
-    async def wait_to_send(self, *, fragment: bool = False) -> None:
-        """Wait until a message can be sent, a ``fragment`` of one's own message among others.
-
-        Raises ConnectionClosed when the connection ends before that.
-        """
-        while self._writing_paused or (self.connection.sending_message and not fragment):
-            self.connection.check_open()
-            await self._senders.wait()
-        self.connection.check_open()
-
-    def message_sent(self) -> None:
-        """A fragmented message is complete: let others send."""
-        pushed, self._pushed = self._pushed, []
-        for frame in pushed:
-            self.push(frame)
-        self._senders.wake()
-
-    def push(self, frame: bytes) -> None:
-        """Send a message that was framed before, without waiting; close if the peer is slow."""
-        if self.connection.state is not State.OPEN:
-            return
-        if self.buffered_amount > _PUSH_FACTOR * self.settings.write_limit:
-            self.close(1013, "too slow")
-        elif self.connection.sending_message:
-            self._pushed.append(frame)
-        else:
-            self.connection.send_frame(frame)
-            self.written()
-
-    @property
-    def buffered_amount(self) -> int:
-        """How many bytes were sent and have not left for the network yet."""
-        if self.is_lost:
-            return 0
-        pushed = sum(map(len, self._pushed))
-        return pushed + self.connection.output_size + self.transport.get_write_buffer_size()
-
-    async def ping(self, payload: bytes | None) -> asyncio.Future[float]:
-        """Send a ping and return what will hold its latency."""
-        await self._wait_to_write()
-        pings = self.keepalive.pings
-        if payload is None:
-            payload = pings.new_payload()
-        elif payload in pings:
-            raise ConcurrencyError("a ping with the same payload is waiting for its pong")
-        self.connection.send_ping(payload)
-        waiter: asyncio.Future[float] = self.loop.create_future()
-        pings.sent(payload, monotonic(), waiter)
-        self.flush()
-        return waiter
-
-    async def pong(self, payload: bytes) -> None:
-        """Send an unsolicited pong."""
-        await self._wait_to_write()
-        self.connection.send_pong(payload)
-        self.flush()
-
-    async def _wait_to_write(self) -> None:
-        await self.wait_to_send(fragment=True)
-
     # Deadlines
 
     def set_deadline(self, delay: float | None, action: Callable[[], None]) -> None:
@@ -371,7 +275,7 @@ class WebSocketProtocol(asyncio.Protocol):
         """The connection is open: frames that came with the handshake are parsed from now on."""
         self.is_opened = True
         self.keepalive.schedule()
-        self.flush()
+        self.sender.flush()
         self._parse()
 
     def _open_expired(self) -> None:
@@ -383,7 +287,7 @@ class WebSocketProtocol(asyncio.Protocol):
         """Begin the closing handshake, or abort what has not been opened; do nothing if closing."""
         if self.connection.state is State.OPEN:
             self.connection.send_close(code, reason)
-            self._senders.wake()
+            self.sender.wake()
             self.begin_end()
             self._parse()
         elif self.connection.state is State.CONNECTING:
@@ -393,7 +297,7 @@ class WebSocketProtocol(asyncio.Protocol):
         """Write what is left and set the last deadline."""
         if self.is_lost:
             return
-        self.flush()
+        self.sender.flush()
         if self._on_deadline != self._close_expired:
             self.set_deadline(self.settings.close_timeout, self._close_expired)
             self._on_deadline = self._close_expired
@@ -421,7 +325,7 @@ class WebSocketProtocol(asyncio.Protocol):
     def _release(self) -> None:
         """Nobody needs to wait any longer."""
         self._wake_receiver()
-        self._senders.wake()
+        self.sender.wake()
         self.keepalive.pings.fail(self.connection.closed_error())
 
     async def wait_lost(self) -> None:

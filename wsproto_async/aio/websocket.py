@@ -128,13 +128,14 @@ class WebSocket:
         connection = protocol.connection
         if is_data(message):
             is_text, payload = encode_data(message, text)
-            if not protocol.may_send:
-                await protocol.wait_to_send()
+            sender = protocol.sender
+            if not sender.may_send:
+                await sender.turn()
             if is_text:
                 connection.send_text(payload)
             else:
                 connection.send_binary(payload)
-            protocol.written()
+            sender.written()
         else:
             await send_fragments(protocol, message, text)
 
@@ -147,14 +148,16 @@ class WebSocket:
         Raises ConnectionClosed, ConcurrencyError if the same data is on its way already, and
         ValueError if it is too long. Cancelling the wait for the pong has no effect on others.
         """
-        return await self._protocol.ping(None if data is None else encode_data(data, None)[1])
+        return await self._protocol.keepalive.ping(
+            None if data is None else encode_data(data, None)[1]
+        )
 
     async def pong(self, data: Data = b"") -> None:
         """Send an unsolicited pong, a one-way sign of life; at most 125 bytes.
 
         Pings are answered without this. Raises ConnectionClosed, and ValueError if too long.
         """
-        await self._protocol.pong(encode_data(data, None)[1])
+        await self._protocol.keepalive.pong(encode_data(data, None)[1])
 
     # The end
 
@@ -271,4 +274,4 @@ class WebSocket:
     @property
     def buffered_amount(self) -> int:
         """How many bytes were sent and have not left for the network yet."""
-        return self._protocol.buffered_amount
+        return self._protocol.sender.buffered_amount

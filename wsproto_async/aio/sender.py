@@ -1,0 +1,126 @@
+"""The way out: the cork, the write gate, and whose turn it is to send.
+
+Laws: nothing is written after the transport began to close. While the gate is shut no message is
+framed, so what waits for the peer is ``write_limit`` and one message at most.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from ..sansio.connection import Connection
+from ..sansio.state import State
+from .flow import ReceiveQueue, Waiters
+
+__all__ = ["Sender"]
+
+_CORK_LIMIT: Final = 65536  # bytes of replies that may wait for each other
+
+
+class Sender:
+    """Writes what ``connection`` has to send to ``transport``.
+
+    While messages in ``unread`` wait for the handler, the replies to them wait for each other and
+    go out in one write: when the handler has seen all of them, or at the end of the loop's turn.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_is_flush_scheduled",
+        "_is_gate_shut",
+        "_loop",
+        "_pushed",
+        "_unread",
+        "_waiters",
+        "transport",
+    )
+
+    def __init__(
+        self, connection: Connection, unread: ReceiveQueue, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._connection = connection
+        self._unread = unread
+        self._loop = loop
+        self._waiters = Waiters()
+        self._pushed: list[bytes] = []
+        self._is_gate_shut = False
+        self._is_flush_scheduled = False
+        self.transport: asyncio.Transport | None = None
+
+    def written(self) -> None:
+        """The connection has something to send: write it, or leave it corked."""
+        if not self._unread or self._connection.output_size >= _CORK_LIMIT:
+            self.flush()
+        elif not self._is_flush_scheduled:
+            self._is_flush_scheduled = True
+            self._loop.call_soon(self._flush_corked)
+
+    def _flush_corked(self) -> None:
+        self._is_flush_scheduled = False
+        self.flush()
+
+    def flush(self) -> None:
+        """Hand all that the connection has to send to the transport."""
+        data = self._connection.data_to_send()
+        transport = self.transport
+        if data and transport is not None and not transport.is_closing():
+            transport.write(data)
+
+    def shut_gate(self) -> None:
+        """The transport holds more than ``write_limit``."""
+        self._is_gate_shut = True
+        self._connection.hold_pongs = True
+
+    def open_gate(self) -> None:
+        """The transport holds little again."""
+        self._is_gate_shut = False
+        self._connection.hold_pongs = False
+        self.flush()
+        self._waiters.wake()
+
+    def wake(self) -> None:
+        """Let those who wait look again: a message is complete, or the end has begun."""
+        self._waiters.wake()
+
+    @property
+    def may_send(self) -> bool:
+        """Tell if a message can be sent now, with no wait and between no others' fragments."""
+        return not self._is_gate_shut and not self._connection.sending_message
+
+    async def turn(self) -> None:
+        """Wait until a message can be sent; raises ConnectionClosed if the end comes before."""
+        while not self.may_send:
+            self._connection.check_open()
+            await self._waiters.wait()
+
+    async def gate(self) -> None:
+        """Wait until a frame can be sent: a control frame, or a fragment of one's own message.
+
+        Raises ConnectionClosed if the end comes before.
+        """
+        while self._is_gate_shut:
+            self._connection.check_open()
+            await self._waiters.wait()
+
+    def push(self, frame: bytes) -> None:
+        """Send a message that was framed before, without waiting for anything but fragments."""
+        if self._connection.sending_message:
+            self._pushed.append(frame)
+        else:
+            self._connection.send_frame(frame)
+            self.written()
+
+    def message_sent(self) -> None:
+        """A fragmented message is complete, or broken off: it is others' turn."""
+        pushed, self._pushed = self._pushed, []
+        if self._connection.state is State.OPEN:
+            for frame in pushed:
+                self.push(frame)
+        self._waiters.wake()
+
+    @property
+    def buffered_amount(self) -> int:
+        """How many bytes were sent and have not left for the network yet."""
+        held = self._connection.output_size + sum(map(len, self._pushed))
+        return held if self.transport is None else held + self.transport.get_write_buffer_size()
