@@ -113,14 +113,14 @@ async def test_echoes_a_pipeline_in_order(run: Run, library: str) -> None:
 
 async def test_receives_fragments_around_pings(run: Run) -> None:
     parts = ("He", "", "llö ", "wörld")
-    results = await run("ws", echo, ("opened",), ("fragments", parts), ("recv",))
+    results = await run("ws", echo, ("opened",), ("fragments", parts, False), ("recv",))
     assert results[2] == "Hellö wörld"
 
 
 async def test_receives_a_character_split_between_fragments(run: Run) -> None:
     parts = [pack(bytes([byte])) for byte in "€uro 😀".encode()]
-    results = await run("ws", echo, ("opened",), ("fragments", parts), ("recv",))
-    assert unpack(results[2]) == "€uro 😀".encode()
+    results = await run("ws", echo, ("opened",), ("fragments", parts, False), ("recv",))
+    assert results[2] == "€uro 😀"
 
 
 async def test_sends_fragments_around_pings(run: Run, library: str) -> None:
@@ -181,7 +181,7 @@ async def test_sends_headers(run: Run) -> None:
     assert opened["headers"]["x-served-by"] == "us"
 
 
-@pytest.mark.parametrize(("code", "reason"), CLOSES)
+@pytest.mark.parametrize(("code", "reason"), CLOSES[::2])
 async def test_client_closes(run: Run, library: str, code: int, reason: str) -> None:
     if library == "undici" and 1001 <= code < 3000:
         code += 3000  # a page may not send the codes that the protocol itself uses
@@ -206,7 +206,7 @@ async def test_client_closes_without_a_code(run: Run, library: str) -> None:
     assert (outcome.end.code, outcome.end.reason) == (1005, "")
 
 
-@pytest.mark.parametrize(("code", "reason"), CLOSES)
+@pytest.mark.parametrize(("code", "reason"), CLOSES[::2])
 async def test_server_closes(run: Run, library: str, code: int, reason: str) -> None:
     async def handler(ws: WebSocket) -> None:
         await ws.send("last words")

@@ -184,8 +184,9 @@ class RawPeer:
     # The end
 
     def finish(self) -> None:
-        """Send FIN; the server may still talk."""
-        self.sock.shutdown(socket.SHUT_WR)
+        """Send FIN; the server may still talk. Or it has hung up before."""
+        with suppress(OSError):
+            self.sock.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
         """Die: the server's system gets RST."""

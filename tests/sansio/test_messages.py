@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pytest
 from hypothesis import given
@@ -30,9 +30,9 @@ def assemble(
     return message
 
 
-def code_of(call: object, *args: object) -> int:
+def code_of(call: Callable[..., object], *args: object) -> int:
     with pytest.raises(ProtocolError) as caught:
-        call(*args)  # type: ignore[operator]
+        call(*args)
     return caught.value.code
 
 
@@ -59,7 +59,6 @@ def test_a_message_is_its_fragments_joined(
     assembler = MessageAssembler(None, None)
     for _ in range(2):
         assert assemble(assembler, opcode, fragments) == message
-        assert type(message) is type(assemble(assembler, opcode, fragments))
         assert assembler.buffered == 0
 
 
@@ -272,4 +271,6 @@ def test_taking_and_cutting_change_nothing(
     except ProtocolError as exc:
         assert (expected, exc.code) == (None, 1007)
     else:
-        assert ("" if opcode == TEXT else b"").join(part for part in parts if part) == expected  # type: ignore[arg-type]
+        # Nothing taken is always b"".
+        wire = [part.encode() if isinstance(part, str) else part for part in parts]
+        assert (type(message), b"".join(wire)) == (type(expected), whole)

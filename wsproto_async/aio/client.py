@@ -7,6 +7,7 @@ import logging
 import os
 import ssl as ssl_module
 from collections.abc import Generator, Sequence
+from functools import partial
 from socket import socket
 from types import TracebackType
 from typing import Any
@@ -44,6 +45,7 @@ class _Opening:
         error = protocol.connection.error or HandshakeError("connection closed by the server")
         if not self.done.done():
             self.done.set_exception(error)
+            self.done.exception()  # connect() may have been cancelled meanwhile
 
     def handshake_expired(self, protocol: WebSocketProtocol) -> None:
         """connect() has its own, total deadline."""
@@ -71,7 +73,7 @@ class connect:
     - ``close_timeout``, ``ping_interval``, ``ping_timeout``, ``max_size``, ``max_fragments``,
       ``read_limit``, ``write_limit``, ``logger``: as for :func:`serve`.
 
-    Raises ValueError for a bad URI, OSError if the network fails, TimeoutError after
+    Raises ValueError for a bad URI or header, OSError if the network fails, TimeoutError after
     ``open_timeout``, and HandshakeError if the server does not open the connection, as
     InvalidStatus if it answered so. Cancelling leaves nothing behind.
     """
@@ -100,7 +102,8 @@ class connect:
         self._uri = parse_uri(uri)
         if ssl is not None and not self._uri.secure:
             raise ValueError("ssl is for wss: URIs")
-        self._connection = ClientConnection(
+        self._make_connection = partial(
+            ClientConnection,
             self._uri,
             subprotocols=subprotocols,
             origin=origin,
@@ -146,7 +149,7 @@ class connect:
     async def _open(self) -> WebSocket:
         opening = _Opening()
         loop = asyncio.get_running_loop()
-        protocol = WebSocketProtocol(opening, self._connection, self._settings, loop)
+        protocol = WebSocketProtocol(opening, self._make_connection(), self._settings, loop)
         try:
             async with asyncio.timeout(self._open_timeout) as timer:
                 await self._create_connection(protocol)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Owner", "WebSocketProtocol"]
 
+_ANSWER_TIME: Final = 1.0  # seconds to answer what came before a violation
 _PENDING_LIMIT: Final = 65536  # bytes that may follow a request before it is answered
 
 
@@ -157,8 +158,11 @@ class WebSocketProtocol(asyncio.Protocol):
                 self._is_dropping = self._is_dropping or queue.is_full
                 if not self._is_dropping:
                     queue.put(event)
+                    connection.hold_failure = True
             else:
                 self._handle(event)
+        if connection.is_failure_held and self._on_deadline != self._fail:
+            self.set_deadline(_ANSWER_TIME, self._fail)
         if connection.output_size:
             self.sender.written()
         self._wake_receiver()
@@ -216,6 +220,10 @@ class WebSocketProtocol(asyncio.Protocol):
 
         ``has_message`` has been asked before, and nothing been awaited since.
         """
+        if self.connection.is_failure_held:
+            self._fail()
+            return
+        self.connection.hold_failure = False
         self.sender.flush()
         self._receiver = self.loop.create_future()
         self._receiver_takes_part = part
@@ -283,8 +291,15 @@ class WebSocketProtocol(asyncio.Protocol):
 
     # The end
 
+    def _fail(self) -> None:
+        """Fail the connection for a violation, now that what came before it has been answered."""
+        self.connection.hold_failure = False
+        self._parse()
+
     def close(self, code: int, reason: str) -> None:
         """Begin the closing handshake, or abort what has not been opened; do nothing if closing."""
+        if self.connection.is_failure_held:
+            self._fail()
         if self.connection.state is State.OPEN:
             self.connection.send_close(code, reason)
             self.sender.wake()

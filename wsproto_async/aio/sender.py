@@ -27,8 +27,10 @@ class Sender:
 
     __slots__ = (
         "_connection",
+        "_in_line",
         "_is_flush_scheduled",
         "_is_gate_shut",
+        "_line",
         "_loop",
         "_pushed",
         "_unread",
@@ -43,6 +45,8 @@ class Sender:
         self._unread = unread
         self._loop = loop
         self._waiters = Waiters()
+        self._line: asyncio.Lock | None = None
+        self._in_line = 0
         self._pushed: list[bytes] = []
         self._is_gate_shut = False
         self._is_flush_scheduled = False
@@ -86,13 +90,23 @@ class Sender:
     @property
     def may_send(self) -> bool:
         """Tell if a message can be sent now, with no wait and between no others' fragments."""
-        return not self._is_gate_shut and not self._connection.sending_message
+        return not (self._in_line or self._is_gate_shut or self._connection.sending_message)
 
     async def turn(self) -> None:
-        """Wait until a message can be sent; raises ConnectionClosed if the end comes before."""
-        while not self.may_send:
-            self._connection.check_open()
-            await self._waiters.wait()
+        """Wait until a message can be sent, first come, first served.
+
+        The caller sends before it awaits again. Raises ConnectionClosed if the end comes before.
+        """
+        if self._line is None:
+            self._line = asyncio.Lock()
+        self._in_line += 1
+        try:
+            async with self._line:
+                while self._is_gate_shut or self._connection.sending_message:
+                    self._connection.check_open()
+                    await self._waiters.wait()
+        finally:
+            self._in_line -= 1
 
     async def gate(self) -> None:
         """Wait until a frame can be sent: a control frame, or a fragment of one's own message.

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from ..codec.close import encode_close
-from ..exceptions import ConnectionClosed
+from ..exceptions import ConnectionClosed, InvalidState
 from ..handshake.http11 import Request, Response
 from ..sansio.server import ServerConnection
 from ..sansio.state import State
@@ -86,9 +86,14 @@ class Server:
 
     @property
     def port(self) -> int:
-        """The port of the first listening socket: what ``port=0`` has become."""
-        port: int = self._sockets[0].getsockname()[1]
-        return port
+        """The port of the first listening socket: what ``port=0`` has become.
+
+        Raises InvalidState on a Unix socket, which has none.
+        """
+        address = self._sockets[0].getsockname()
+        if not isinstance(address, tuple):
+            raise InvalidState("a server on a Unix socket has no port")
+        return int(address[1])
 
     @property
     def connections(self) -> frozenset[WebSocket]:

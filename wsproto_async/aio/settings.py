@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 __all__ = ["LoggerLike", "Settings"]
 
 LoggerLike = logging.Logger | logging.LoggerAdapter[Any]
 
 
-class Settings(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Settings:
     """Timeouts in seconds and limits in bytes; None lifts a timeout."""
 
     open_timeout: float | None
@@ -20,3 +22,7 @@ class Settings(NamedTuple):
     read_limit: int
     write_limit: int
     logger: LoggerLike
+
+    def __post_init__(self) -> None:
+        if self.read_limit < 1 or self.write_limit < 1:
+            raise ValueError("read_limit and write_limit must be at least 1 byte")

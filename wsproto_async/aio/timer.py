@@ -68,8 +68,10 @@ class SharedTimer:
                 if timed.tick == tick:
                     self.unset(timed)
                     timed.deadline_reached()
-        if self._due and self._handle is None:
-            self._arm(loop, min(self._due))
+        if self._due:
+            first = min(self._due)
+            if self._handle is None or first < self._armed_for:
+                self._arm(loop, first)
 
 
 _timers: WeakKeyDictionary[asyncio.AbstractEventLoop, SharedTimer] = WeakKeyDictionary()

@@ -63,9 +63,9 @@ class WebSocket:
         then be received otherwise. Cancelling loses no message.
         """
         protocol = self._protocol
-        if self._is_partly_received:
-            raise InvalidState("recv_streaming() has begun a message: it has to end it")
-        while not protocol.has_message():
+        while not protocol.has_message() or self._is_partly_received:
+            if self._is_partly_received:
+                raise InvalidState("recv_streaming() has begun a message: it has to end it")
             await protocol.wait_for_input()
         if decode is not None:
             converted = convert(

@@ -41,13 +41,16 @@ class Connection(Lifecycle):
     the connection failed, if it did. When ``eof_due`` is True, the caller shuts the writing side
     of the byte stream down after it has written what ``data_to_send`` gives.
     While ``hold_pongs`` is True only the latest Ping is remembered, and answered once it is False
-    again (RFC 6455 5.5.3): for a caller that cannot write at the moment.
+    again (RFC 6455 5.5.3): for a caller that cannot write at the moment. While ``hold_failure`` is
+    True a violation ends the input, but the Close frame waits until it is False again: for a
+    caller that has messages from before it to answer.
     """
 
     __slots__ = (
         "_assembler",
         "_ended",
         "_eof",
+        "_failure",
         "_held_pong",
         "_hold_pongs",
         "_http",
@@ -60,6 +63,7 @@ class Connection(Lifecycle):
         "close_sent",
         "eof_due",
         "error",
+        "hold_failure",
         "received_first",
     )
 
@@ -76,6 +80,8 @@ class Connection(Lifecycle):
         self._held_pong: bytes | None = None
         self._ended = False
         self._eof = False
+        self._failure: ProtocolError | None = None
+        self.hold_failure = False
         self.eof_due = False
         self.error: WebSocketError | None = None
         self.close_sent: Close | None = None
@@ -86,7 +92,7 @@ class Connection(Lifecycle):
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes from the peer. They are parsed by ``events``."""
-        if self._ended:
+        if self._ended or self._failure is not None:
             return
         if self._http is not None:
             self._http.feed(data)
@@ -124,13 +130,22 @@ class Connection(Lifecycle):
         """Return the next event, None if there is none before more is received."""
         if self._ended:
             return None
-        try:
-            event = self._parse()
-        except ProtocolError as exc:
-            return self._fail(exc)
+        if self._failure is None:
+            try:
+                event = self._parse()
+            except ProtocolError as exc:
+                self._failure = exc
+        if self._failure is not None:
+            hold = self.hold_failure and not self._eof
+            return None if hold else self._fail(self._failure)
         if event is None and self._eof:
             return self._end(Close(1006))
         return event
+
+    @property
+    def is_failure_held(self) -> bool:
+        """Tell if a violation waits for ``hold_failure`` to be False."""
+        return self._failure is not None and not self._ended
 
     def take_partial(self) -> str | bytes:
         """Give out what is held of an unfinished message, so that it need not be held whole.

@@ -8,8 +8,6 @@
 
 import { once } from "node:events";
 import { channel } from "node:diagnostics_channel";
-import undici from "undici";
-import WS from "ws";
 
 const TIME_LIMIT = 20_000;
 
@@ -38,7 +36,7 @@ class WsClient {
   #received = new Queue();
   #pongs = new Queue();
 
-  constructor({ url, protocols = [], headers, ca }) {
+  constructor({ default: WS }, { url, protocols = [], headers, ca }) {
     this.ws = new WS(url, protocols, { headers, ca });
     this.ws.on("upgrade", (response) => (this.headers = response.headers));
     this.ws.on("message", (data, isBinary) =>
@@ -65,9 +63,9 @@ class WsClient {
   terminate = () => this.ws.terminate();
 
   /** Send one fragment for each of `parts`, and after each a ping that must be answered. */
-  async fragments(parts) {
+  async fragments(parts, binary) {
     for (const [index, part] of parts.entries()) {
-      this.ws.send(decode(part), { fin: index === parts.length - 1 });
+      this.ws.send(decode(part), { binary, fin: index === parts.length - 1 });
       await this.ping(encode(Buffer.from(`between ${index}`)));
     }
   }
@@ -81,7 +79,8 @@ class WsClient {
 class UndiciClient {
   #received = new Queue();
 
-  constructor({ url, protocols = [], headers, ca }) {
+  constructor(undici, { url, protocols = [], headers, ca }) {
+    this.undici = undici;
     const dispatcher = new undici.Agent({ connect: { ca } });
     this.ws = new undici.WebSocket(url, { protocols, headers, dispatcher });
     this.ws.binaryType = "arraybuffer";
@@ -100,7 +99,7 @@ class UndiciClient {
 
   async ping(payload) {
     const pong = new Promise((resolve) => channel("undici:websocket:pong").subscribe(resolve));
-    undici.ping(this.ws, decode(payload));
+    this.undici.ping(this.ws, decode(payload));
     return encode((await pong).payload);
   }
 }
@@ -108,10 +107,10 @@ class UndiciClient {
 const CLIENTS = { ws: WsClient, undici: UndiciClient };
 
 async function main({ library, steps, ...options }) {
-  const client = new CLIENTS[library](options);
+  const client = new CLIENTS[library](await import(library), options);
   for (const [name, ...args] of steps) {
-    const member = client[name]; // a method, or a promise such as `opened`
-    const result = await (typeof member === "function" ? member(...args) : member);
+    // A method, or a promise such as `opened`.
+    const result = await (typeof client[name] === "function" ? client[name](...args) : client[name]);
     console.log(JSON.stringify(result ?? null));
   }
 }
