@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from html import escape
 from pathlib import Path
+from textwrap import wrap
 
 from wsproto_async.sansio.state import TRANSITIONS, Cause, State
 
-# In pixels: a state's box, the space between two, and the lanes above and below the row.
-BOX, HEIGHT, GAP = 120, 44, 215
-LANE, RADIUS, MARGIN = 38, 10, 6
+# In pixels: a state's box, the space between two, the lanes above and below the row, a text line.
+BOX, HEIGHT, GAP = 116, 44, 126
+LANE, RADIUS, MARGIN, LINE = 36, 10, 6, 17
 
 
 def write(folder: Path) -> None:
@@ -66,7 +67,9 @@ def drawing() -> str:
     for (start, _), causes in straight.items():
         x, y = MARGIN + start * (BOX + GAP) + BOX, top + HEIGHT // 2
         parts.append(arrow(f"M{x} {y}H{x + GAP - 2}"))
-        parts.append(label(x + GAP // 2, y - 8, " or ".join(causes)))
+        lines = wrap(" or ".join(causes), 17)
+        for number, line in enumerate(reversed(lines)):
+            parts.append(label(x + GAP // 2, y - 8 - number * LINE, line))
     for (start, end), causes in around.items():
         lane = lanes[start, end]
         # The wider an arrow's span, the further out it leaves and arrives: none cross.

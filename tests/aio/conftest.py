@@ -21,12 +21,11 @@ from typing import Any, NamedTuple
 
 import pytest
 import trustme
-from raw_peer import CLOSE, PATIENCE, Frame, RawPeer, frame_header, masked, tcp_peer
+from raw_peer import CLOSE, PATIENCE, Frame, RawPeer, frame_header, masked, shrink, tcp_peer
 
 from wsproto_async import WebSocket, connect, serve
 
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-SMALL = 8192  # bytes of a kernel buffer
 
 
 class Peer(RawPeer):
@@ -119,7 +118,7 @@ async def _server_link(
     options = {"ping_interval": None, "close_timeout": 5, **options}
     async with (
         serve(handler, sock=sock, **options) as server,
-        tcp_peer(server.port, receive_buffer=SMALL if small_buffers else None) as raw,
+        tcp_peer(server.port, small=small_buffers) as raw,
     ):
         peer = Peer(raw.sock, is_client=True)
         await peer.upgrade()
@@ -140,7 +139,7 @@ async def _client_link(
     with _listener(small_buffers) as listener:
         sock = socket.socket()
         if small_buffers:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL)
+            shrink(sock)
         sock.connect(listener.getsockname())
         peer = Peer(listener.accept()[0], is_client=False)
         peer.sock.setblocking(False)
@@ -159,8 +158,7 @@ async def _client_link(
 def _listener(small_buffers: bool) -> socket.socket:
     sock = socket.socket()
     if small_buffers:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
+        shrink(sock)
     sock.bind(("127.0.0.1", 0))
     sock.listen()
     return sock

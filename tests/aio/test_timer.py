@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 import weakref
 from collections.abc import Callable
 
@@ -151,8 +152,6 @@ async def test_a_deadline_removes_one_of_a_later_tick_that_is_due_as_well() -> N
     timer.set(later, 0.07)
     timer.set(end, 0.2)
     # The loop stands still until both are due: they are called in one go.
-    import time
-
     time.sleep(0.15)  # noqa: ASYNC251
     await all_of(end)
     first.assert_reached(0.15)

@@ -26,7 +26,7 @@ TIMEOUT = 20  # seconds until something that should happen counts as not happeni
 
 
 class Example:
-    """A server among the examples, listening, and all that it has printed."""
+    """A server among the examples, started as a user does."""
 
     def __init__(self, process: subprocess.Popen[str], port: int) -> None:
         self.process = process
@@ -62,7 +62,7 @@ def start() -> Iterator[Start]:
             text=True,
         )
         examples.append(Example(process, port))
-        wait_until_listening(process, port)
+        wait_until_answering(process, port)
         return examples[-1]
 
     try:
@@ -84,13 +84,16 @@ def find_free_port() -> int:
         return port
 
 
-def wait_until_listening(process: subprocess.Popen[str], port: int) -> None:
+def wait_until_answering(process: subprocess.Popen[str], port: int) -> None:
+    """Wait for the answer to a plain request: from then on Ctrl-C stops it cleanly, too."""
     deadline = time.monotonic() + TIMEOUT
     while True:
         assert process.poll() is None, process.communicate()[1]
         try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
+            with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as sock:
+                sock.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+                assert sock.recv(1) == b"H"
+                return
         except ConnectionRefusedError:
             assert time.monotonic() < deadline, "it never listened"
             time.sleep(0.02)

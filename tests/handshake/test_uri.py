@@ -78,7 +78,16 @@ def test_what_is_no_web_socket_uri(uri: str, error: str) -> None:
         parse_uri(uri)
 
 
-@pytest.mark.parametrize("uri", ["ws://ä" + "x" * 70 + "/", "ws://ä..b/"])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "ws://ä" + "x" * 70 + "/",
+        "ws://ä..b/",
+        "ws://h\xa0x/",
+        "ws://h\u3000x/",
+    ],
+    ids=ascii,
+)
 def test_a_host_that_has_no_idna_form(uri: str) -> None:
     with pytest.raises(ValueError):
         parse_uri(uri)

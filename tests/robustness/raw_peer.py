@@ -207,30 +207,34 @@ async def let_it_read() -> None:
 
 
 @asynccontextmanager
-async def tcp_peer(port: int, *, receive_buffer: int | None = None) -> AsyncIterator[RawPeer]:
-    """Connect a socket; nothing is sent."""
+async def tcp_peer(port: int, *, small: bool = False) -> AsyncIterator[RawPeer]:
+    """Connect a socket, on demand with small buffers in the kernel; nothing is sent."""
     with socket.socket() as sock:
         sock.setblocking(False)
-        if receive_buffer is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if small:
+            shrink(sock)
         await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield RawPeer(sock)
 
 
 @asynccontextmanager
-async def raw_peer(port: int, **options: int) -> AsyncIterator[RawPeer]:
+async def raw_peer(port: int, *, small: bool = False) -> AsyncIterator[RawPeer]:
     """Connect a socket and open a WebSocket on it."""
-    async with tcp_peer(port, **options) as peer:
+    async with tcp_peer(port, small=small) as peer:
         await peer.upgrade()
         yield peer
+
+
+def shrink(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
 
 
 def small_listener() -> socket.socket:
     """A listening socket whose connections have small buffers in the kernel."""
     sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    shrink(sock)
     sock.bind(("127.0.0.1", 0))
     return sock
 

@@ -134,7 +134,7 @@ async def test_send_and_ping_leave_whole_frames_only(slow: bool) -> None:
     async with (
         asyncio.timeout(60),
         serve(handler, 0, sock=small_listener(), write_limit=2**16, ping_interval=None) as server,
-        raw_peer(server.port, receive_buffer=8192) as peer,
+        raw_peer(server.port, small=True) as peer,
     ):
         while (message := await peer.read_message()).opcode != CLOSE:
             if message.opcode == PING:

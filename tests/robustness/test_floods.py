@@ -76,7 +76,7 @@ async def sleeping(**options: object) -> AsyncIterator[tuple[Sleeper, RawPeer]]:
             close_timeout=0.5,
             **options,
         ) as sleeper.server,
-        raw_peer(sleeper.server.port, receive_buffer=8192) as peer,
+        raw_peer(sleeper.server.port, small=True) as peer,
     ):
         await until(lambda: sleeper.ws is not None)
         try:
@@ -125,7 +125,7 @@ FLOODS = {
 @pytest.mark.parametrize("one", [pytest.param(one, id=name) for name, one in FLOODS.items()])
 async def test_messages_that_nobody_receives(one: bytes) -> None:
     """Reading stops; memory and objects are bounded; later every message is there."""
-    count = 4 * 2**20 // len(one)
+    count = max(2**19 // len(one), 4)
     flood = one * count
     async with asyncio.timeout(60), sleeping() as (sleeper, peer):
         with measuring() as growth:
@@ -145,7 +145,7 @@ async def test_messages_that_nobody_receives(one: bytes) -> None:
 
 async def test_pings_from_a_peer_that_never_reads() -> None:
     """Pongs do not pile up: reading stops, or only the latest ping is answered (RFC 6455 5.5.3)."""
-    flood = frame(PING, b"p" * 125) * (4 * 2**20 // 131)
+    flood = frame(PING, b"p" * 125) * (2**20 // 131)
     async with sleeping() as (sleeper, peer):
         with measuring() as growth:
             await peer.send_until_stalled(flood)
@@ -215,12 +215,27 @@ async def test_a_large_message_that_drips() -> None:
     """It is held about once, whatever the pieces it arrives in."""
     data = frame_header(BINARY, MAX_SIZE) + masked(b"x" * MAX_SIZE)
     async with asyncio.timeout(60), sleeping() as (sleeper, peer):
+        sleeper.wake.set()
         with measuring() as growth:
-            await peer.send_pieces(data[:-1], 37)
+            await peer.send_pieces(data[:-1], 97)
         assert growth.bytes <= 2 * MAX_SIZE + 2**16
         assert growth.objects <= OBJECTS
-        sleeper.wake.set()
         await peer.send(data[-1:])
+        await until(lambda: sleeper.messages)
+        assert sleeper.messages == [b"x" * MAX_SIZE]
+
+
+async def test_a_large_message_that_nobody_receives() -> None:
+    """Only read_limit of it is read, for recv_streaming() may want it piece by piece."""
+    data = frame_header(BINARY, MAX_SIZE) + masked(b"x" * MAX_SIZE)
+    async with asyncio.timeout(60), sleeping() as (sleeper, peer):
+        with measuring() as growth:
+            sent = await peer.send_until_stalled(data)
+        assert sent < len(data), "the server never stopped reading"
+        assert growth.bytes <= MEMORY + READ_LIMIT
+        assert growth.objects <= OBJECTS
+        sleeper.wake.set()
+        await peer.send(data[sent:])
         await until(lambda: sleeper.messages)
         assert sleeper.messages == [b"x" * MAX_SIZE]
 
@@ -244,11 +259,11 @@ async def test_one_flood_does_not_starve_the_others() -> None:
 
     async def flood() -> None:
         async with raw_peer(server.port) as peer:
-            data = frame(TEXT, b"x") * 10_000
+            data = frame(TEXT, b"x") * 2000
             while not stop.is_set():
                 async with asyncio.TaskGroup() as group:
                     group.create_task(peer.send(data))
-                    for _ in range(10_000):
+                    for _ in range(2000):
                         await peer.read_frame()
 
     loop = asyncio.get_running_loop()

@@ -143,20 +143,20 @@ async def fail_after_one() -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("message", "error"),
+    ("make", "error"),
     [
-        (["half", None], TypeError),
-        (["half", b"binary"], TypeError),
-        (["half", SURROGATE], UnicodeEncodeError),
-        (fail_after_one(), LookupError),
+        (lambda: ["half", None], TypeError),
+        (lambda: ["half", b"binary"], TypeError),
+        (lambda: ["half", SURROGATE], UnicodeEncodeError),
+        (fail_after_one, LookupError),
     ],
     ids=["None", "other kind", "surrogate", "raises"],
 )
-async def test_half_a_message_cannot_be_taken_back(message: object, error: type) -> None:
+async def test_half_a_message_cannot_be_taken_back(make: Callable, error: type) -> None:
     """An error in the middle of a fragmented message ends the connection with 1011."""
 
     async def handler(ws: WebSocket) -> None:
-        errors.append(await error_of(lambda ws: ws.send(message), ws))
+        errors.append(await error_of(lambda ws: ws.send(make()), ws))
         errors.append(await error_of(lambda ws: ws.send("next"), ws))
 
     errors: list[Exception | None] = []
@@ -188,6 +188,7 @@ async def test_calls_after_the_end() -> None:
         assert (await peer.read_message()).close_code == 1000
         await peer.send(close_frame(1000))
         assert await peer.read_eof() == b""
+        peer.finish()
         assert await ended == (State.CLOSED, 1000, 0)
     assert [type(error) for error in errors] == [ConnectionClosedOK] * 6
 

@@ -80,7 +80,7 @@ async def pushing(tasks: int = 1) -> AsyncIterator[tuple[Pusher, RawPeer]]:
             close_timeout=CLOSE_TIMEOUT,
             ping_interval=None,
         ) as pusher.server,
-        raw_peer(pusher.server.port, receive_buffer=8192) as peer,
+        raw_peer(pusher.server.port, small=True) as peer,
     ):
         yield pusher, peer
 
@@ -162,6 +162,7 @@ async def test_keepalive_drops_a_peer_that_never_reads() -> None:
         with contextlib.suppress(ConnectionClosed):
             while True:
                 await ws.send(bytes(SIZE))
+        await ws.wait_closed()
         ended.set_result(ws.close_code)
 
     ended = asyncio.get_running_loop().create_future()
@@ -174,7 +175,7 @@ async def test_keepalive_drops_a_peer_that_never_reads() -> None:
             ping_timeout=0.3,
             close_timeout=CLOSE_TIMEOUT,
         ) as server,
-        raw_peer(server.port, receive_buffer=8192),
+        raw_peer(server.port, small=True),
     ):
         assert await within(0.6 + CLOSE_TIMEOUT, ended) == 1006
         await until(lambda: not server.connections)

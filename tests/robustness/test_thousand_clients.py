@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -25,8 +26,11 @@ from raw_peer import (
     raw_peer,
 )
 
+import wsproto_async
+
 CLIENTS = 1000
 MESSAGES = 100
+ROOT = str(Path(wsproto_async.__file__).parent.parent)
 SERVER = Path(__file__).with_name("echo_server.py")
 
 # Sizes and how often they come: 1.4 kB on average, with every form of the length field.
@@ -54,6 +58,7 @@ def echo_server(loop_name: str) -> Iterator[tuple[int, Callable[[], dict], Calla
         stdout=subprocess.PIPE,
         text=True,
         bufsize=1,
+        env=os.environ | {"PYTHONPATH": ROOT},
     )
 
     def ask() -> dict:

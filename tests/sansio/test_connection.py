@@ -221,6 +221,11 @@ def whole(*frame: int | bytes) -> Callable[[str], bytes]:
     return lambda side: wire(side, (opcode, True, payload))
 
 
+def start(payload: bytes, more: int) -> Callable[[str], bytes]:
+    """A text frame up to the end of ``payload``; ``more`` bytes of it are missing."""
+    return lambda side: wire(side, (TEXT, True, payload + bytes(more)))[:-more]
+
+
 def wrong_mask(side: str) -> bytes:
     return b"\x82\x00" if side == "server" else b"\x82\x80"
 
@@ -257,6 +262,8 @@ FAILURES = [
     Failure("a close reason not UTF-8", [], whole(CLOSE, close_payload(1000, b"\xff")), 1007),
     Failure("a close reason cut", [], whole(CLOSE, close_payload(1000, b"a\xe2\x82")), 1007),
     Failure("text not UTF-8", [], whole(TEXT, b"\xff"), 1007),
+    Failure("a bad byte early in a text", [], start(b"ok\xff", 1000), 1007),
+    Failure("a surrogate early in a text", [], start(b"ok\xed\xa0", 70000), 1007),
     Failure("text that ends in a character", [], whole(TEXT, b"a\xe2\x82"), 1007),
     Failure("... in a fragment", [(TEXT, False, b"\xe2")], whole(CONT, b"\x82"), 1007),
     Failure("... with an empty one", [(TEXT, False, b"\xe2\x82")], whole(CONT, b""), 1007),
@@ -934,6 +941,71 @@ def test_a_held_pong_is_not_sent_after_the_end(end: Call, side: str) -> None:
     sent(connection)
     connection.hold_pongs = False
     assert sent(connection) == []
+
+
+# Failures that wait
+
+
+@both_sides
+def test_a_failure_can_be_held_back_until_what_came_before_is_answered(side: str) -> None:
+    connection = opened(side)
+    connection.hold_failure = True
+    data = wire(side, (TEXT, True, b"a"), (PING, True, b"b")) + b"\xff"
+    assert not connection.is_failure_held
+    assert receive(connection, data) == ["a", Ping(b"b")]
+    assert connection.is_failure_held
+    assert (connection.state, connection.close_sent, connection.error) == (State.OPEN, None, None)
+
+    for dropped in (wire(side, (TEXT, True, b"c")), wire(side, close_frame(1000)), b"\xff"):
+        assert receive(connection, dropped) == []
+    held = connection.buffered
+    assert receive(connection, bytes(2**16)) == []
+    assert connection.buffered == held, "nothing more is stored"
+    connection.send_text("answer")
+    assert sent(connection) == [(PONG, True, b"b"), (TEXT, True, b"answer")]
+
+    connection.hold_failure = False
+    assert list(connection.events()) == [Close(1006)]
+    assert sent(connection) == [close_frame(1002, "reserved bits are set")]
+    assert isinstance(connection.error, ProtocolError)
+    assert (connection.state, connection.eof_due) == (State.CLOSING, True)
+    assert (connection.is_failure_held, connection.buffered) == (False, 0)
+    assert list(connection.events()) == []
+
+
+@both_sides
+def test_holding_failures_changes_nothing_else(side: str) -> None:
+    connection = opened(side)
+    connection.hold_failure = True
+    assert receive(connection, wire(side, (TEXT, True, b"a"), close_frame(1000))) == [
+        "a",
+        Close(1000),
+    ]
+    assert not connection.is_failure_held
+    assert sent(connection) == [close_frame(1000)]
+
+
+@both_sides
+def test_a_held_failure_does_not_outlast_the_byte_stream(side: str) -> None:
+    connection = opened(side)
+    connection.hold_failure = True
+    assert receive(connection, b"\xff") == []
+    connection.receive_eof()
+    assert list(connection.events()) == [Close(1006)]
+    assert isinstance(connection.error, ProtocolError)
+    assert (sent(connection), connection.is_failure_held) == ([], False)
+
+
+@both_sides
+def test_closing_while_a_failure_is_held_sends_one_close(side: str) -> None:
+    connection = opened(side)
+    connection.hold_failure = True
+    receive(connection, b"\xff")
+    connection.send_close(1001)
+    connection.hold_failure = False
+    assert list(connection.events()) == [Close(1006)]
+    assert sent(connection) == [close_frame(1001)]
+    assert connection.eof_due
 
 
 # Linear time: shown by sizes at which anything else would not end

@@ -24,10 +24,19 @@ __all__ = ["Keepalive"]
 class Keepalive:
     """The keepalive of one connection; ``pings`` are all that are on their way."""
 
-    __slots__ = ("_is_excused", "_is_suspect", "_protocol", "_received_at_ping", "latency", "pings")
+    __slots__ = (
+        "_is_excused",
+        "_is_suspect",
+        "_payload",
+        "_protocol",
+        "_received_at_ping",
+        "latency",
+        "pings",
+    )
 
     def __init__(self, protocol: WebSocketProtocol) -> None:
         self._protocol = protocol
+        self._payload = b""
         self._received_at_ping = 0
         self._is_excused = False
         self._is_suspect = False
@@ -73,7 +82,9 @@ class Keepalive:
 
     def _send_ping(self) -> None:
         protocol = self._protocol
-        payload = self.pings.new_payload()
+        # A peer that never answers is still alive if it sends: its old pings would pile up.
+        self.pings.forget(self._payload)
+        self._payload = payload = self.pings.new_payload()
         protocol.connection.send_ping(payload)
         self.pings.sent(payload, monotonic(), None)
         protocol.sender.flush()

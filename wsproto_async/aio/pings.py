@@ -31,6 +31,11 @@ class Pings:
             self._sent = {}
         self._sent[payload] = now, waiter
 
+    def forget(self, payload: bytes) -> None:
+        """Expect no pong for a ping any more."""
+        if self._sent is not None:
+            self._sent.pop(payload, None)
+
     def answered(self, payload: bytes, now: float) -> float | None:
         """Note a pong and return the latency in seconds; None for an unsolicited one.
 

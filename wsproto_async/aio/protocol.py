@@ -196,8 +196,8 @@ class WebSocketProtocol(asyncio.Protocol):
     def _control_reading(self) -> None:
         """Pause reading while what has arrived is more than anybody takes."""
         connection = self.connection
-        if self._is_ended or connection.close_sent is not None:
-            too_much = False
+        if connection.state >= State.CLOSING:
+            too_much = False  # what still comes is dropped, and the peer's end of it awaited
         elif connection.state is State.CONNECTING:
             too_much = connection.buffered > _PENDING_LIMIT
         elif self._is_behind:
@@ -313,6 +313,7 @@ class WebSocketProtocol(asyncio.Protocol):
         if self.is_lost:
             return
         self.sender.flush()
+        self._control_reading()
         if self._on_deadline != self._close_expired:
             self.set_deadline(self.settings.close_timeout, self._close_expired)
             self._on_deadline = self._close_expired

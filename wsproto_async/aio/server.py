@@ -16,6 +16,7 @@ from ..sansio.state import State
 from .flow import Waiters
 from .protocol import WebSocketProtocol
 from .settings import Settings
+from .signals import on_stop_signal
 from .upgrade import Hooks, answer
 from .websocket import WebSocket
 
@@ -117,10 +118,15 @@ class Server:
     # The end
 
     async def serve_forever(self) -> None:
-        """Wait until the server is closed; cancelling closes it and waits for its end."""
+        """Serve until ``close``, or until SIGINT (Ctrl-C) or SIGTERM, and wait for the end.
+
+        Signals that the application handles itself are left to it. Cancelling closes the server.
+        """
         try:
-            while self._closing is None:
-                await self._gone.wait()
+            with on_stop_signal(self.close):
+                while self._closing is None:
+                    await self._gone.wait()
+                await self.wait_closed()
         finally:
             self.close()
             await self.wait_closed()
@@ -258,8 +264,14 @@ class Server:
             raise
         except Exception as exc:
             # A handler may leave it to us that its connection was closed.
-            if not isinstance(exc, ConnectionClosed) or ws.state is State.OPEN:
+            if ws.state is State.OPEN or not _is_closed_error(exc):
                 self._settings.logger.exception("connection handler failed")
         finally:
             protocol.close(code, "")
         await protocol.wait_lost()
+
+
+def _is_closed_error(exc: Exception) -> bool:
+    if isinstance(exc, ExceptionGroup):
+        return exc.split(ConnectionClosed)[1] is None
+    return isinstance(exc, ConnectionClosed)

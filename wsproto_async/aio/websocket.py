@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from ..codec.close import encode_close
-from ..exceptions import ConnectionClosedOK, InvalidState
+from ..exceptions import ConnectionClosedError, ConnectionClosedOK, InvalidState
 from ..handshake.headers import Headers
 from ..handshake.http11 import Request, Response
 from ..sansio.state import State
@@ -86,7 +86,7 @@ class WebSocket:
         ``recv`` does; a message that is cut off raises ConnectionClosedError.
         """
         protocol = self._protocol
-        while not protocol.has_message():
+        while not self._has_rest():
             if part := protocol.take_part():
                 self._is_partly_received = True
                 yield part
@@ -96,6 +96,16 @@ class WebSocket:
         was_partly_received, self._is_partly_received = self._is_partly_received, False
         if rest or not was_partly_received:
             yield rest
+
+    def _has_rest(self) -> bool:
+        try:
+            return self._protocol.has_message()
+        except ConnectionClosedOK as exc:
+            if not self._is_partly_received:
+                raise
+            raise ConnectionClosedError(
+                exc.received, exc.sent, received_first=exc.received_first
+            ) from None
 
     def __aiter__(self) -> Self:
         return self
