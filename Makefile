@@ -17,7 +17,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.run ## start the demo page and print its address (PORT=8765)
-	PORT=$(PORT) $(PY) examples/demo/server.py
+	$(PY) examples/demo/server.py --port $(PORT)
 
 test: $(VENV)/.test ## run the tests that need only Python, on asyncio and on uvloop
 	$(PY) -m pytest -m "not browser and not node" --cov --cov-report=

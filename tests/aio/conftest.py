@@ -79,10 +79,10 @@ class Peer(RawPeer):
         self.sock.close()
         return close
 
-    async def accept(self, *lines: str) -> str:
+    async def accept(self, *lines: str, then: bytes = b"") -> str:
         """Be a server: read the request, answer 101 with those header lines; give the request."""
         request = (await self.read_head()).decode()
-        await self.send(accepting(request, *lines))
+        await self.send(accepting(request, *lines) + then)
         return request
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from .serve import serve
@@ -15,12 +17,15 @@ __all__ = ["run"]
 def run(handler: Handler, port: int | None = None, **options: Any) -> None:
     """Serve until SIGINT (Ctrl-C) or SIGTERM, then close all connections with 1001 and return.
 
-    Runs on uvloop where that is installed. ``options`` are those of :func:`serve`. A second
-    signal does not wait for the connections to close.
+    Runs on uvloop where that is installed. ``options`` are those of :func:`serve`. Unless logging
+    is configured already, INFO and above go to stderr. A second signal does not wait for the
+    connections to close.
 
     Raises OSError if it cannot listen there.
     """
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    # Ctrl-C before the server has started, or for the second time.
+    with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(handler, port, options))
 
 

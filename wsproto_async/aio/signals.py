@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 __all__ = ["on_stop_signal"]
 
@@ -19,7 +20,7 @@ def on_stop_signal(stop: Callable[[], None]) -> Iterator[None]:
     the main thread and on event loops that cannot handle them.
     """
     loop = asyncio.get_running_loop()
-    previous = {}
+    previous: dict[signal.Signals, Any] = {}
 
     def stop_once() -> None:
         for number in previous:

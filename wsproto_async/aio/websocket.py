@@ -202,7 +202,11 @@ class WebSocket:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.close(1000 if exc_type is None else 1011)
+        if exc_type is None:
+            code = 1000
+        else:  # cancelled or interrupted, we go away; else something failed
+            code = 1011 if issubclass(exc_type, Exception) else 1001
+        await self.close(code)
 
     # What it is
 
