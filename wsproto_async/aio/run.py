@@ -17,14 +17,15 @@ __all__ = ["run"]
 def run(handler: Handler, port: int | None = None, **options: Any) -> None:
     """Serve until SIGINT (Ctrl-C) or SIGTERM, then close all connections with 1001 and return.
 
+    A second signal waits for nobody: connections are aborted, handlers cancelled.
+
     Runs on uvloop where that is installed. ``options`` are those of :func:`serve`. Unless logging
-    is configured already, INFO and above go to stderr. A second signal does not wait for the
-    connections to close.
+    is configured already, INFO and above go to stderr.
 
     Raises OSError if it cannot listen there.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    # Ctrl-C before the server has started, or for the second time.
+    # Ctrl-C before the server has started.
     with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(handler, port, options))
 

@@ -140,7 +140,9 @@ class serve:
         server = self._make_server()
         server.listen_with(await self._listen(server))
         for sock in server.sockets:
-            self._settings.logger.info("listening on %s", sock.getsockname())
+            address = sock.getsockname()
+            where = "{}:{}".format(*address) if isinstance(address, tuple) else address
+            self._settings.logger.info("listening on %s", where)
         return server
 
     def __await__(self) -> Generator[Any, None, Server]:

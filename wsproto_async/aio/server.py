@@ -120,10 +120,11 @@ class Server:
     async def serve_forever(self) -> None:
         """Serve until ``close``, or until SIGINT (Ctrl-C) or SIGTERM, and wait for the end.
 
-        Signals that the application handles itself are left to it. Cancelling closes the server.
+        A second signal cancels the handlers and aborts the connections. Signals that the
+        application handles itself are left to it. Cancelling closes the server.
         """
         try:
-            with on_stop_signal(self.close):
+            with on_stop_signal(self.close, self._end_now):
                 while self._closing is None:
                     await self._gone.wait()
                 await self.wait_closed()
@@ -162,12 +163,15 @@ class Server:
                 protocol.close(code, reason)
         if await self._are_gone_within(grace):
             return
-        for task in self._tasks:
+        self._end_now()
+        if not await self._are_gone_within(_LAST_GRACE):
+            self._settings.logger.warning("%d handlers ignore cancellation", len(self._tasks))
+
+    def _end_now(self) -> None:
+        for task in tuple(self._tasks):
             task.cancel()
         for protocol in tuple(self._websockets):
             protocol.abort()
-        if not await self._are_gone_within(_LAST_GRACE):
-            self._settings.logger.warning("%d handlers ignore cancellation", len(self._tasks))
 
     async def _are_gone_within(self, grace: float | None) -> bool:
         try:

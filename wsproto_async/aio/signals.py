@@ -13,8 +13,10 @@ __all__ = ["on_stop_signal"]
 
 
 @contextmanager
-def on_stop_signal(stop: Callable[[], None]) -> Iterator[None]:
-    """Call ``stop`` at the first SIGINT or SIGTERM; the second one acts as it does in any program.
+def on_stop_signal(*actions: Callable[[], None]) -> Iterator[None]:
+    """Call the first action at the first SIGINT or SIGTERM, the second at the second, and so on.
+
+    After the last, signals act as they do in any program.
 
     A signal that the application handles, or ignores, is left alone, and so are all outside of
     the main thread and on event loops that cannot handle them.
@@ -22,18 +24,22 @@ def on_stop_signal(stop: Callable[[], None]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     previous: dict[signal.Signals, Any] = {}
 
-    def stop_once() -> None:
-        for number in previous:
-            loop.remove_signal_handler(number)
-        previous.clear()
-        stop()
+    remaining = list(actions)
+
+    def act() -> None:
+        action = remaining.pop(0)
+        if not remaining:
+            for number in previous:
+                loop.remove_signal_handler(number)
+            previous.clear()
+        action()
 
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             handler = signal.getsignal(number)
             if _is_default(handler):
                 with suppress(NotImplementedError):  # on Windows Ctrl-C cancels the main task
-                    loop.add_signal_handler(number, stop_once)
+                    loop.add_signal_handler(number, act)
                     previous[number] = handler
     try:
         yield

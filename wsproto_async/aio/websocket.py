@@ -203,10 +203,9 @@ class WebSocket:
         traceback: TracebackType | None,
     ) -> None:
         if exc_type is None:
-            code = 1000
-        else:  # cancelled or interrupted, we go away; else something failed
-            code = 1011 if issubclass(exc_type, Exception) else 1001
-        await self.close(code)
+            await self.close(1000)
+        else:  # an error, or cancelled or interrupted
+            await self.close(1011 if issubclass(exc_type, Exception) else 1001)
 
     # What it is
 
