@@ -60,7 +60,7 @@ async def stalled(peer: Any, data: bytes) -> int:
     return await within(10, peer.send_until_stalled(data, 0.1))
 
 
-@pytest.mark.parametrize("size", [30, 5000])
+@pytest.mark.parametrize("size", [100, 5000])
 async def test_reading_stops_when_the_queue_is_full(link: Callable, size: int) -> None:
     """However small or large the messages, and goes on as soon as somebody takes them."""
     read_limit = 2**14
