@@ -74,6 +74,16 @@ async def test_failing_tells_all_and_needs_no_audience() -> None:
     gc.collect()  # an exception that nobody retrieves would be logged here
 
 
+def test_a_ping_that_is_forgotten() -> None:
+    pings = Pings()
+    pings.forget(b"never sent")
+    pings.sent(b"old", 1.0, None)
+    pings.forget(b"old")
+    pings.forget(b"old")
+    assert b"old" not in pings
+    assert pings.answered(b"old", 2.0) is None
+
+
 def test_a_new_payload_differs_from_those_on_their_way() -> None:
     pings = Pings()
     payload = pings.new_payload()

@@ -93,7 +93,7 @@ class RawPeer:
                 await self.send(data[start : start + size])
                 await let_it_read()
 
-    async def send_until_stalled(self, data: bytes, stalled_after: float = 0.5) -> int:
+    async def send_until_stalled(self, data: bytes, stalled_after: float = 0.3) -> int:
         """Send until nothing has gone out for a while; give how many bytes did."""
         loop = asyncio.get_running_loop()
         sent = 0

@@ -27,10 +27,10 @@ from raw_peer import (
 
 from wsproto_async import ConnectionClosed, ConnectionClosedError, Server, WebSocket, connect, serve
 
-PING_INTERVAL = 0.3
-PING_TIMEOUT = 0.3
-CLOSE_TIMEOUT = 0.3
-OPEN_TIMEOUT = 0.3
+PING_INTERVAL = 0.2
+PING_TIMEOUT = 0.2
+CLOSE_TIMEOUT = 0.2
+OPEN_TIMEOUT = 0.2
 QUICK = {
     "ping_interval": PING_INTERVAL,
     "ping_timeout": PING_TIMEOUT,
@@ -249,7 +249,7 @@ async def test_any_byte_is_a_sign_of_life() -> None:
 
 async def test_a_client_that_only_answers_pings_stays() -> None:
     async with watched() as state, raw_peer(state.server.port) as peer:
-        for _ in range(4):
+        for _ in range(3):
             message = await peer.read_message()
             assert message.opcode == PING
             await peer.send(frame(PONG, message.payload))

@@ -16,7 +16,7 @@ from wsproto_async import ConnectionClosed, ConnectionClosedError, Server, WebSo
 WRITE_LIMIT = 2**16
 SIZE = 10_000
 FRAME = SIZE + 4  # with its header
-CLOSE_TIMEOUT = 0.5
+CLOSE_TIMEOUT = 0.3
 # What two small socket buffers in the kernel may swallow, generously.
 KERNEL = 2**20
 
@@ -96,7 +96,7 @@ async def test_send_waits_in_bounded_memory(tasks: int) -> None:
 async def test_send_goes_on_when_the_peer_reads_again() -> None:
     async with pushing() as (pusher, peer):
         await asyncio.wait_for(pusher.stalled(), 10)
-        goal = pusher.sent + 1000
+        goal = pusher.sent + 200
         while pusher.sent < goal:
             frame = await peer.read_frame()
             assert (frame.opcode, frame.payload) == (BINARY, bytes(SIZE))
@@ -149,7 +149,7 @@ async def test_a_stalled_peer_does_not_disturb_others() -> None:
         await asyncio.wait_for(pusher.stalled(), 10)
         first = pusher.ws
         async with raw_peer(pusher.server.port) as other:
-            for _ in range(500):
+            for _ in range(100):
                 frame = await other.read_frame()
                 assert (frame.opcode, frame.payload) == (BINARY, bytes(SIZE))
         assert first.transport.get_write_buffer_size() > 0
@@ -171,11 +171,11 @@ async def test_keepalive_drops_a_peer_that_never_reads() -> None:
             handler,
             0,
             sock=small_listener(),
-            ping_interval=0.3,
-            ping_timeout=0.3,
+            ping_interval=0.2,
+            ping_timeout=0.2,
             close_timeout=CLOSE_TIMEOUT,
         ) as server,
         raw_peer(server.port, small=True),
     ):
-        assert await within(0.6 + CLOSE_TIMEOUT, ended) == 1006
+        assert await within(0.4 + CLOSE_TIMEOUT, ended) == 1006
         await until(lambda: not server.connections)
