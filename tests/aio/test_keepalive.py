@@ -22,6 +22,8 @@ SILENCE = b"\x03\xf3keepalive: peer silent for 0.15 s"
 async def test_pings_come_and_pongs_tell_the_latency(link: Callable) -> None:
     async with link(**QUICK) as (ws, peer):
         seen = set()
+        latency = ws.latency
+        assert latency == 0.0
         for _ in range(4):
             before = time.monotonic()
             ping = await peer.read_frame()
@@ -30,34 +32,29 @@ async def test_pings_come_and_pongs_tell_the_latency(link: Callable) -> None:
             assert 0 < len(ping.payload) <= 125
             seen.add(ping.payload)
             await peer.send_frame(PONG, ping.payload)
-            await until(lambda: ws.latency > 0)
+            await until(lambda: ws.latency != latency)  # noqa: B023
             latency = ws.latency
-            assert latency < 5
+            assert 0 < latency < 5
         assert len(seen) == 4
         await peer.read_frame()
         assert ws.latency == latency  # kept while the next pong is still to come
         assert ws.state is State.OPEN
 
 
-@pytest.mark.parametrize("receiving", [True, False])
 async def test_a_silent_peer_is_closed_with_1011(
-    link: Callable, caplog: pytest.LogCaptureFixture, receiving: bool
+    link: Callable, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "wsproto_async")
     async with link(**QUICK) as (ws, peer):
         start = time.monotonic()
-        waiting = asyncio.create_task(ws.recv() if receiving else ws.wait_closed())
         close = await peer.read_close()
         assert close.payload == SILENCE
         assert INTERVAL + TIMEOUT - 0.01 < time.monotonic() - start < 1
-        await asyncio.wait([waiting])
-        if receiving:
-            with pytest.raises(ConnectionClosedError) as caught:
-                await waiting
-            assert str(caught.value) == (
-                "no close frame received; "
-                "sent 1011 (internal error) keepalive: peer silent for 0.15 s"
-            )
+        with pytest.raises(ConnectionClosedError) as caught:
+            await within(1, ws.recv())
+        assert str(caught.value) == (
+            "no close frame received; sent 1011 (internal error) keepalive: peer silent for 0.15 s"
+        )
         await within(1, ws.wait_closed())
         assert ws.close_code == 1006
         about = [record for record in caplog.records if "keepalive" in record.message]
@@ -66,42 +63,45 @@ async def test_a_silent_peer_is_closed_with_1011(
         ]
 
 
-async def test_a_peer_that_answers_a_while_and_then_dies(link: Callable) -> None:
-    async with link(**QUICK) as (_, peer):
+async def test_a_peer_that_answers_a_while_and_then_dies(server_link: Callable) -> None:
+    async with server_link(**QUICK) as (_, peer):
         for _ in range(2):
             await peer.send_frame(PONG, (await peer.read_frame()).payload)
         assert (await peer.read_frame()).opcode == PING
         assert (await peer.read_frame()).payload == SILENCE
 
 
-async def test_any_byte_is_a_sign_of_life(link: Callable) -> None:
+async def test_any_byte_is_a_sign_of_life(server_link: Callable) -> None:
     """The peer is in the middle of a long frame and cannot answer before its end."""
-    async with link(**QUICK) as (ws, peer):
+    async with server_link(**QUICK) as (ws, peer):
         receiving = asyncio.create_task(ws.recv())
-        frame = peer.frame(BINARY, bytes(20))
+        frame = peer.frame(BINARY, bytes(9))
         for at in range(len(frame)):
             await peer.send(frame[at : at + 1])
             await asyncio.sleep(0.03)
-        assert await receiving == bytes(20)
+        assert await receiving == bytes(9)
         assert ws.state is State.OPEN
         assert ws.latency == 0.0
 
 
-async def test_pongs_for_nothing_are_a_sign_of_life(link: Callable) -> None:
-    async with link(**QUICK) as (ws, peer):
+async def test_pongs_for_nothing_are_a_sign_of_life(server_link: Callable) -> None:
+    async with server_link(**QUICK) as (ws, peer):
         for _ in range(15):
             await peer.send_frame(PONG, b"unsolicited")
             await asyncio.sleep(0.03)
         assert ws.state is State.OPEN
 
 
-@pytest.mark.parametrize("size", [100, 1_000_000], ids=["many messages", "half a message"])
-async def test_a_busy_handler_is_no_proof_of_a_dead_peer(link: Callable, size: int) -> None:
+@pytest.mark.parametrize("size", [100, 2**20], ids=["many messages", "half a message"])
+async def test_a_busy_handler_is_no_proof_of_a_dead_peer(server_link: Callable, size: int) -> None:
     """While we do not read, its pongs are stuck behind what we do not read."""
-    async with link(read_limit=1000, max_size=None, small_buffers=True, **QUICK) as (ws, peer):
-        count = 2**21 // size
+    async with server_link(read_limit=1000, max_size=None, small_buffers=True, **QUICK) as (
+        ws,
+        peer,
+    ):
+        count = 2**20 // size
         sending = asyncio.create_task(peer.send(peer.frame(BINARY, bytes(size)) * count))
-        await asyncio.sleep(4 * (INTERVAL + TIMEOUT))
+        await asyncio.sleep(0.5)
         assert not sending.done()
         assert ws.state is State.OPEN
         for _ in range(count):
@@ -114,24 +114,24 @@ async def test_a_busy_handler_is_no_proof_of_a_dead_peer(link: Callable, size: i
             await within(1, receiving)
 
 
-async def test_silence_is_measured_from_when_reading_goes_on(link: Callable) -> None:
-    async with link(read_limit=1000, ping_interval=INTERVAL, ping_timeout=0.4) as (ws, peer):
+async def test_silence_is_measured_from_when_reading_goes_on(server_link: Callable) -> None:
+    async with server_link(read_limit=1000, ping_interval=INTERVAL, ping_timeout=0.6) as (ws, peer):
         await peer.send(peer.frame(TEXT, b"x" * 500) * 10)
         ping = await peer.read_frame()
         assert ping.opcode == PING
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.4)
         for _ in range(10):
             await ws.recv()
-        await asyncio.sleep(0.3)  # more than 0.4 s after the ping, less after the resumption
+        await asyncio.sleep(0.4)  # more than 0.6 s after the ping, less after the resumption
         assert ws.state is State.OPEN
         await peer.send_frame(PONG, ping.payload)
         await until(lambda: ws.latency > 0)
 
 
-async def test_a_loop_that_stood_still_is_no_proof_of_a_dead_peer(link: Callable) -> None:
+async def test_a_loop_that_stood_still_is_no_proof_of_a_dead_peer(server_link: Callable) -> None:
     """The pong is there when the deadline passes, only nobody has looked."""
-    async with link(**QUICK) as (ws, peer):
-        for _ in range(3):
+    async with server_link(**QUICK) as (ws, peer):
+        for _ in range(2):
             ping = await peer.read_frame()
             peer.sock.send(peer.frame(PONG, ping.payload))
             time.sleep(2 * TIMEOUT)  # noqa: ASYNC251 - this is what the application did wrong
@@ -140,8 +140,8 @@ async def test_a_loop_that_stood_still_is_no_proof_of_a_dead_peer(link: Callable
         assert await ws.recv() == "alive"
 
 
-async def test_no_interval_no_pings(link: Callable) -> None:
-    async with link(ping_interval=None, ping_timeout=0.05) as (ws, peer):
+async def test_no_interval_no_pings(server_link: Callable) -> None:
+    async with server_link(ping_interval=None, ping_timeout=0.05) as (ws, peer):
         reading = asyncio.create_task(peer.read_frame())
         await asyncio.wait([reading], timeout=0.3)
         assert not reading.done()
@@ -149,8 +149,8 @@ async def test_no_interval_no_pings(link: Callable) -> None:
         assert await reading == Frame(TEXT, b"first frame")
 
 
-async def test_no_timeout_no_verdict(link: Callable) -> None:
-    async with link(ping_interval=INTERVAL, ping_timeout=None) as (ws, peer):
+async def test_no_timeout_no_verdict(server_link: Callable) -> None:
+    async with server_link(ping_interval=INTERVAL, ping_timeout=None) as (ws, peer):
         payloads = [(await peer.read_frame()).payload for _ in range(5)]
         assert len(set(payloads)) == 5
         assert ws.state is State.OPEN
@@ -158,10 +158,10 @@ async def test_no_timeout_no_verdict(link: Callable) -> None:
         await until(lambda: ws.latency > 0)
 
 
-async def test_the_applications_pings_do_for_keepalive(link: Callable) -> None:
+async def test_the_applications_pings_do_for_keepalive(server_link: Callable) -> None:
     """As long as they are answered no others are needed."""
-    async with link(ping_interval=0.3, ping_timeout=0.3) as (ws, peer):
-        for number in range(10):
+    async with server_link(ping_interval=0.3, ping_timeout=0.3) as (ws, peer):
+        for number in range(7):
             waiter = await ws.ping(b"%d" % number)
             assert await peer.read_frame() == Frame(PING, b"%d" % number)
             await peer.send_frame(PONG, b"%d" % number)
@@ -170,8 +170,11 @@ async def test_the_applications_pings_do_for_keepalive(link: Callable) -> None:
         assert (await peer.read_frame()).opcode == PING
 
 
-async def test_no_pings_after_the_close_frame(link: Callable) -> None:
-    async with link(ping_interval=INTERVAL, ping_timeout=None, close_timeout=0.4) as (ws, peer):
+async def test_no_pings_after_the_close_frame(server_link: Callable) -> None:
+    async with server_link(ping_interval=INTERVAL, ping_timeout=None, close_timeout=0.4) as (
+        ws,
+        peer,
+    ):
         waiter = await ws.ping(b"before")
         assert await peer.read_frame() == Frame(PING, b"before")
         closing = asyncio.create_task(ws.close())
@@ -179,14 +182,13 @@ async def test_no_pings_after_the_close_frame(link: Callable) -> None:
         await peer.send_frame(PONG, b"before")
         assert await waiter > 0
         await peer.send_frame(TEXT, b"still talking")
-        if peer.is_client:
-            assert await peer.read_frame() is None
+        assert await peer.read_frame() is None
         await within(1, closing)
 
 
-async def test_a_peer_that_never_reads(link: Callable) -> None:
+async def test_a_peer_that_never_reads(server_link: Callable) -> None:
     """Neither ping nor Close frame can leave, and it goes all the same."""
-    async with link(small_buffers=True, **QUICK) as (ws, _):
+    async with server_link(small_buffers=True, **QUICK) as (ws, _):
         await ws.send(bytes(2**20))
         start = time.monotonic()
         await within(5, ws.wait_closed())
@@ -194,8 +196,8 @@ async def test_a_peer_that_never_reads(link: Callable) -> None:
         assert ws.close_code == 1006
 
 
-async def test_late_pongs_of_a_lively_peer(link: Callable) -> None:
-    async with link(**QUICK) as (ws, peer):
+async def test_late_pongs_of_a_lively_peer(server_link: Callable) -> None:
+    async with server_link(**QUICK) as (ws, peer):
 
         async def talk() -> Any:
             while True:

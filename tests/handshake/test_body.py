@@ -44,6 +44,8 @@ def length(value: str) -> Fields:
 
 CHUNKED = [("Transfer-Encoding", "chunked")]
 
+LONG = b";".ljust(8191, b"x")  # after one digit, as much as a chunk's first line holds
+
 COMPLETE: list[tuple[str, Fields, bytes, bytes]] = [
     # (what, header fields, bytes of which the last one completes the body, the body)
     ("a length", length("5"), b"hello", b"hello"),
@@ -59,6 +61,7 @@ COMPLETE: list[tuple[str, Fields, bytes, bytes]] = [
     ),
     ("line ends in a chunk", CHUNKED, b"6\r\n\r\n0\r\n\r\r\n0\r\n", b"\r\n0\r\n\r"),
     ("chunk extensions", CHUNKED, b'2 ;a="b"\r\nhe\r\n3;c\r\nllo\r\n0;last\r\n', b"hello"),
+    ("a long line", CHUNKED, b"2%b\r\nhe\r\n0%b\r\n" % (LONG, LONG), b"he"),
     ("no chunk", CHUNKED, b"0\r\n", b""),
     ("codings", [("Transfer-Encoding", "gzip, Chunked")], b"1\r\nx\r\n0\r\n", b"x"),
     ("chunks go before a length", [*CHUNKED, *length("1")], b"2\r\nhe\r\n0\r\n", b"he"),
@@ -68,8 +71,8 @@ COMPLETE: list[tuple[str, Fields, bytes, bytes]] = [
     ("a sign", CHUNKED, b"2\r\nhe\r\n+3\r\n", b"he"),
     ("a huge number", CHUNKED, b"2\r\nhe\r\n100000000\r\n", b"he"),
     ("a chunk after its end", CHUNKED, b"2\r\nhello\r\n", b"he"),
-    ("an endless line", CHUNKED, b"1" * 8192, b""),
-    ("an endless line later", CHUNKED, b"2\r\nhe\r\n3;".ljust(7 + 8190, b"x"), b"he"),
+    ("an endless line", CHUNKED, b"12" + LONG, b""),
+    ("an endless line later", CHUNKED, b"2\r\nhe\r\n03" + LONG, b"he"),
 ]
 
 UNTIL_EOF: list[tuple[str, Fields]] = [

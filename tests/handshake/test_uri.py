@@ -60,6 +60,11 @@ def test_parts_have_names() -> None:
         ("ws:///path", "has no host"),
         ("ws://:80/", "has no host"),
         ("ws://user@/", "has no host"),
+        ("ws://h<x>/", "has a malformed host"),
+        ('ws://h"/', "has a malformed host"),
+        ("ws://a\\b/", "has a malformed host"),
+        ("ws://h\xa0x/", "has a malformed host"),
+        ("ws://h\u3000x/", "has a malformed host"),
         ("ws://h:x/", "Port could not be cast"),
         ("ws://h:65536/", "Port out of range"),
         ("ws://h:-1/", "Port could not be cast|Port out of range"),
@@ -78,16 +83,7 @@ def test_what_is_no_web_socket_uri(uri: str, error: str) -> None:
         parse_uri(uri)
 
 
-@pytest.mark.parametrize(
-    "uri",
-    [
-        "ws://ä" + "x" * 70 + "/",
-        "ws://ä..b/",
-        "ws://h\xa0x/",
-        "ws://h\u3000x/",
-    ],
-    ids=ascii,
-)
+@pytest.mark.parametrize("uri", ["ws://ä" + "x" * 70 + "/", "ws://ä..b/"])
 def test_a_host_that_has_no_idna_form(uri: str) -> None:
     with pytest.raises(ValueError):
         parse_uri(uri)
@@ -104,7 +100,6 @@ def test_whatever_is_accepted_fits_into_a_request_line(rest: str, start: str) ->
     assert uri.path.startswith("/")
     for part in (uri.path, uri.authority):
         assert part.isascii()
-        assert part.isprintable()
-        assert " " not in part
+        assert not set(part) & set(map(chr, [*range(33), 127]))
     assert "#" not in uri.path
     assert 0 <= uri.port <= 65535

@@ -24,8 +24,8 @@ from raw_peer import (
 
 from wsproto_async import ConnectionClosed, WebSocket, connect, serve
 
-CLOSE_TIMEOUT = 0.3
-MESSAGES = 12_000
+CLOSE_TIMEOUT = 0.2
+MESSAGES = 20_000
 
 
 async def test_recv_loses_nothing_when_it_times_out() -> None:
@@ -212,6 +212,7 @@ async def test_close_goes_on_when_its_caller_is_cancelled(turns: int, answers: b
         assert (closing.opcode, closing.payload[2:]) == (CLOSE, b"enough")
         if answers:
             await peer.send(close_frame(4000))
+            peer.finish()
         assert await within(CLOSE_TIMEOUT, peer.read_eof()) == b""
         assert await within(CLOSE_TIMEOUT, ended) == (4000 if answers else 1006)
 

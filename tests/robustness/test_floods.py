@@ -115,7 +115,6 @@ FLOODS = {
     "empty text": frame(TEXT),
     "one byte": frame(TEXT, b"x"),
     "20 bytes": frame(TEXT, b"x" * 20),
-    "20,000 bytes": frame(BINARY, b"x" * 20_000),
     "MAX_SIZE": frame(BINARY, b"x" * MAX_SIZE),
 }
 
@@ -172,11 +171,10 @@ async def test_pongs_that_nobody_asked_for() -> None:
 
 
 @pytest.mark.parametrize("payload", [b"", b"x"], ids=["empty", "one byte"])
-@pytest.mark.parametrize("opcode", [TEXT, BINARY])
-async def test_fragments_without_end(payload: bytes, opcode: int) -> None:
+async def test_fragments_without_end(payload: bytes) -> None:
     """No number of fragments costs memory, and past max_fragments the peer is dismissed."""
     limit = 2**14
-    begin = frame(opcode, payload, fin=False)
+    begin = frame(TEXT, payload, fin=False)
     fragment = frame(CONTINUATION, payload, fin=False)
     async with asyncio.timeout(60), sleeping(max_fragments=limit) as (sleeper, peer):
         with measuring() as growth:
@@ -270,7 +268,7 @@ async def test_one_flood_does_not_starve_the_others() -> None:
     async with serve(echo, 0) as server, asyncio.TaskGroup() as group:
         flooding = group.create_task(flood())
         async with raw_peer(server.port) as peer:
-            for number in range(100):
+            for number in range(50):
                 start = loop.time()
                 await peer.send(frame(TEXT, b"%d" % number))
                 assert await peer.read_message() == Frame(TEXT, b"%d" % number)

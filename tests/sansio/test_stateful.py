@@ -338,4 +338,4 @@ class BackToBack(RuleBasedStateMachine):
 
 
 TestBackToBack = BackToBack.TestCase
-TestBackToBack.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestBackToBack.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)

@@ -28,9 +28,12 @@ class BodyReader:
         self._is_chunked = bool(codings) and codings[-1].lower() == "chunked"
         length = headers.get("Content-Length", "")
         self._length: int | None = None
-        if not codings and length.isascii() and length.isdigit():
+        if status in (204, 304):
+            self._is_chunked = False
+            self._length = 0
+        elif not codings and length.isascii() and length.isdigit():
             self._length = min(int(length[:19]), MAX_BODY_SIZE)
-        self._is_complete = status in (204, 304) or self._length == 0
+        self._is_complete = self._length == 0
 
     @property
     def buffered(self) -> int:
@@ -66,9 +69,11 @@ class BodyReader:
             # Before every size but the first stands the line end of the chunk before.
             start = pos + 2 if self._body else pos
             end = self._buffer.find(b"\r\n", start)
-            if end < 0 and len(self._buffer) - pos < _MAX_CHUNK_LINE:
+            line_end = len(self._buffer) - self._buffer.endswith(b"\r") if end < 0 else end
+            is_too_long = line_end - start > _MAX_CHUNK_LINE
+            if end < 0 and not is_too_long:
                 break
-            size = _CHUNK_SIZE.fullmatch(self._buffer, start, max(start, end))
+            size = None if is_too_long else _CHUNK_SIZE.fullmatch(self._buffer, start, end)
             self._chunk_left = int(size[1], 16) if size else 0
             # A malformed chunk ends the body as the last one does: what came is worth showing.
             self._is_complete = not self._chunk_left

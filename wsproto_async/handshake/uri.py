@@ -11,6 +11,7 @@ __all__ = ["WebSocketURI", "parse_uri"]
 # Characters that stand for themselves; '%' keeps escapes as they are.
 _SAFE_IN_PATH: Final = "/:@!$&'()*+,;=-._~%"
 _SAFE_IN_QUERY: Final = _SAFE_IN_PATH + "?"
+_HOST: Final = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=%]+|[0-9A-Fa-f:.]+")
 _CONTROL: Final = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -49,6 +50,8 @@ def parse_uri(uri: str) -> WebSocketURI:
     host = (
         parts.hostname.encode("idna").decode() if not parts.hostname.isascii() else parts.hostname
     )
+    if not _HOST.fullmatch(host):
+        raise ValueError(f"{uri!r} has a malformed host")
     port = default_port if parts.port is None else parts.port
     authority = f"[{host}]" if ":" in host else host
     if port != default_port:

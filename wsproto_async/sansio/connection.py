@@ -136,7 +136,7 @@ class Connection(Lifecycle):
             except ProtocolError as exc:
                 self._failure = exc
         if self._failure is not None:
-            hold = self.hold_failure and not self._eof
+            hold = self.hold_failure and self._state is State.OPEN
             return None if hold else self._fail(self._failure)
         if event is None and self._eof:
             return self._end(Close(1006))
