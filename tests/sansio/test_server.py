@@ -371,6 +371,25 @@ def test_a_plain_http_request_can_be_answered(
     assert receive(connection, HELLO) == []
 
 
+def test_a_request_can_be_rejected() -> None:
+    connection = ServerConnection()
+    connection.receive_data(REQUEST)
+    list(connection.events())
+    connection.send_response(connection.reject(403, "not you\n"))
+    answer = connection.data_to_send()
+    assert answer.startswith(b"HTTP/1.1 403 Forbidden\r\n")
+    assert answer.endswith(b"\r\n\r\nnot you\n")
+    assert connection.state is State.CLOSING
+
+
+@pytest.mark.parametrize("status", [101, 100, 199, 600])
+def test_not_every_status_rejects(status: int) -> None:
+    connection = ServerConnection()
+    with pytest.raises(ValueError, match=str(status)):
+        connection.reject(status)
+    assert connection.data_to_send() == b""
+
+
 def test_a_refusal_may_come_before_the_request() -> None:
     connection = ServerConnection()
     receive(connection, REQUEST[:20])

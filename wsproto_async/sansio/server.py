@@ -27,7 +27,7 @@ class ServerConnection(Connection):
     """A server's end of a connection.
 
     The first event is the :class:`Request`. Answer it with ``send_response``: with what
-    ``accept`` returns, or with a :class:`Response` of your own for plain HTTP or a refusal.
+    ``accept`` or ``reject`` returns, or with a :class:`Response` of your own for plain HTTP.
     A request that is not valid HTTP is refused at once; then the only event is ``Close(1006)``.
 
     ``subprotocols`` are those supported, the most preferred first. ``origins`` is explained at
@@ -108,6 +108,12 @@ class ServerConnection(Connection):
                 raise ValueError(f"subprotocol {chosen!r} was not offered: {offered}")
             self.subprotocol = chosen
         return accept_response(key, self.subprotocol)
+
+    def reject(self, status: int, text: str = "") -> Response:
+        """Return a response that refuses the request; raises ValueError if ``status`` cannot."""
+        if status == 101:
+            raise ValueError("status 101 accepts")
+        return Response(status, body=text)
 
     def send_response(self, response: Response) -> None:
         """Answer the request; 101 opens the connection, anything else ends it without an event.
