@@ -12,8 +12,13 @@ import gc
 import logging
 from collections.abc import Callable, Iterator
 
+import hypothesis
 import pytest
 import uvloop
+
+# A busy machine makes an example slow, not wrong.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 WATCHED_LOGGERS = ("asyncio", "wsproto_async")
 

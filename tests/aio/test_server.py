@@ -93,7 +93,7 @@ async def test_what_a_server_tells_of_itself() -> None:
             assert server.stats() == ServerStats(1, 0, 1, 1)
             await connecting.read_eof()
             async with tcp_peer(server.port) as nonsense:
-                await nonsense.send(b"no HTTP")
+                await nonsense.send(b"no HTTP\r\n")
                 assert (await nonsense.read_head()).startswith(b"HTTP/1.1 400 ")
                 assert server.stats().refused == 2
         await until(lambda: server.connections == frozenset())
@@ -101,7 +101,7 @@ async def test_what_a_server_tells_of_itself() -> None:
         port = server.port
     assert not server.is_serving()
     assert server.connections == frozenset()
-    assert port > 0
+    assert server.port == port  # still what it was
 
 
 async def test_a_server_that_does_not_listen_yet() -> None:
@@ -252,9 +252,8 @@ async def test_an_error_among_others(caplog: pytest.LogCaptureFixture) -> None:
         except ConnectionClosed as exc:
             raise ExceptionGroup("tasks", [exc, LookupError("mine")]) from None
 
-    async with serve(handler, 0) as server:
-        async with connect(uri(server)):
-            pass
+    async with serve(handler, 0) as server, connect(uri(server)):
+        pass
     assert logged(caplog) == ["connection handler failed"]
     assert "LookupError: mine" in caplog.text
 
@@ -292,14 +291,16 @@ async def test_no_more_than_max_connections() -> None:
 
 async def test_those_turned_away_do_not_count() -> None:
     """However long they take to hang up."""
-    async with serve(receive, 0, max_connections=1, close_timeout=0.2) as server:
-        async with contextlib.AsyncExitStack() as stack:
-            for _ in range(3):
-                peer = await stack.enter_async_context(tcp_peer(server.port))
-                await peer.send(head("GET / HTTP/1.1", "Host: localhost"))
-                assert (await peer.read_head()).startswith(b"HTTP/1.1 426 ")
-            async with connect(uri(server)):
-                assert server.stats().connections == 1
+    async with (
+        serve(receive, 0, max_connections=1, close_timeout=0.2) as server,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        for _ in range(3):
+            peer = await stack.enter_async_context(tcp_peer(server.port))
+            await peer.send(head("GET / HTTP/1.1", "Host: localhost"))
+            assert (await peer.read_head()).startswith(b"HTTP/1.1 426 ")
+        async with connect(uri(server)):
+            assert server.stats().connections == 1
 
 
 OPEN_TIMEOUT = 0.15
@@ -334,7 +335,7 @@ async def test_a_client_that_drips(caplog: pytest.LogCaptureFixture) -> None:
         assert time.monotonic() - start < 1
         await until(lambda: server.stats().handshakes == 0)
     assert "handshake timed out" in logged(caplog, logging.DEBUG)
-    assert logged(caplog, logging.INFO) == [f"listening on {('127.0.0.1', server.port)}"]
+    assert len(logged(caplog, logging.INFO)) == 1  # that the server listens
 
 
 @asynccontextmanager
@@ -503,6 +504,7 @@ async def test_cancelling_the_wait_does_not_stop_the_closing() -> None:
 async def test_a_handler_closes_its_server() -> None:
     async def handler(ws: WebSocket) -> None:
         ws.server.close(4000, await ws.recv())
+        await ws.wait_closed()
 
     async with serve(handler, 0) as server, raw_peer(server.port) as peer:
         await peer.send(frame(TEXT, b"by order"))
@@ -599,6 +601,7 @@ async def test_serve_forever_ends_with_the_server() -> None:
 async def test_cancelling_serve_forever_closes_the_server() -> None:
     async with serve(receive, 0) as server, raw_peer(server.port) as peer:
         serving = asyncio.create_task(server.serve_forever())
+        await asyncio.sleep(0)
         await until(lambda: server.connections)
         serving.cancel()
         assert await answer_close(peer) == (1001, b"")
@@ -617,6 +620,7 @@ async def test_a_signal_closes_the_server_and_a_second_one_ends_it() -> None:
     steps: list[str] = []
     async with serve(handler, 0) as server, raw_peer(server.port) as peer:
         serving = asyncio.create_task(server.serve_forever())
+        await asyncio.sleep(0)
         await until(lambda: server.connections)
         os.kill(os.getpid(), signal.SIGTERM)
         assert (await peer.read_close()).close_code == 1001

@@ -30,6 +30,7 @@ import wsproto_async
 
 CLIENTS = 1000
 MESSAGES = 100
+PIECE = 16_000
 ROOT = str(Path(wsproto_async.__file__).parent.parent)
 SERVER = Path(__file__).with_name("echo_server.py")
 
@@ -88,10 +89,16 @@ def messages_of(client: int) -> Iterator[Frame]:
 
 
 async def send_all(peer: RawPeer, client: int) -> None:
+    """In pieces of about 16 KiB, which end anywhere in a frame."""
     key = client.to_bytes(4, "big")
+    data = bytearray()
     for opcode, payload, _ in messages_of(client):
-        await peer.send(frame_header(opcode, len(payload)) + masked(payload, key))
-        await asyncio.sleep(0)  # a send that need not wait does not let the others work
+        data += frame_header(opcode, len(payload)) + masked(payload, key)
+        while len(data) > PIECE:
+            await peer.send(data[:PIECE])
+            await asyncio.sleep(0)  # a send that need not wait does not let the others work
+            del data[:PIECE]
+    await peer.send(data)
 
 
 async def talk(client: int, port: int, everybody_is_here: asyncio.Barrier) -> None:

@@ -1,0 +1,195 @@
+"""run(): a server as a whole program, in this process and in one of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import wsproto_async
+from wsproto_async import ConnectionClosedOK, WebSocket, connect, run
+
+ROOT = str(Path(wsproto_async.__file__).parent.parent)
+PATIENCE = 20
+
+
+@pytest.fixture(autouse=True)
+def the_root_logger_is_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def listener() -> socket.socket:
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    return sock
+
+
+def talk_to(port: int, ends: list[Any]) -> threading.Thread:
+    """A client in a thread: it says hello, waits for the end and notes it."""
+
+    async def client() -> None:
+        async with connect(f"ws://127.0.0.1:{port}/") as ws:
+            await ws.send("hello")
+            try:
+                await ws.recv()
+            except ConnectionClosedOK as exc:
+                ends.append(exc.received.code)
+
+    thread = threading.Thread(target=lambda: asyncio.run(client()))
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("with_uvloop", [True, False])
+def test_a_signal_ends_it(
+    number: signal.Signals, with_uvloop: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loops: list[str] = []
+    ends: list[int] = []
+
+    async def handler(ws: WebSocket) -> None:
+        loops.append(type(asyncio.get_running_loop()).__module__)
+        await ws.recv()
+        os.kill(os.getpid(), number)
+        await ws.wait_closed()
+
+    if not with_uvloop:
+        monkeypatch.setitem(sys.modules, "uvloop", None)
+    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    sock = listener()
+    sock.listen()  # so that the client may come before the server does
+    client = talk_to(sock.getsockname()[1], ends)
+    run(handler, sock=sock)
+    client.join(PATIENCE)
+    assert ends == [1001]
+    assert loops[0].startswith("uvloop") is with_uvloop
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_it_raises_what_serve_raises() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError):
+        run(lambda ws: None, taken.getsockname()[1])
+    with pytest.raises(TypeError, match="needs a port or a sock"):
+        run(lambda ws: None)
+
+
+PROGRAM = """
+import asyncio, logging, sys
+from wsproto_async import run
+
+async def handler(ws):
+    print("open", flush=True)
+    if sys.argv[1] == "stubborn":
+        await asyncio.Event().wait()
+    async for message in ws:
+        await ws.send(message)
+
+if sys.argv[1] == "configured":
+    logging.basicConfig(level=logging.WARNING, format="mine %(message)s")
+run(handler, int(sys.argv[2]))
+print("returned", flush=True)
+"""
+
+
+class Program:
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+        self.process = process
+        self.port = port
+
+    def connect(self) -> socket.socket:
+        """Open a WebSocket with a bare socket."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                sock = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+                break
+            except ConnectionRefusedError:
+                assert time.monotonic() < deadline, "it does not listen"
+                time.sleep(0.02)
+        sock.sendall(
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        assert self.process.stdout.readline() == "open\n"
+        answer = b""
+        while not answer.endswith(b"\r\n\r\n"):
+            answer += sock.recv(1)
+        assert answer.startswith(b"HTTP/1.1 101 ")
+        return sock
+
+    def end(self) -> tuple[int, str, str]:
+        output, errors = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, output, errors
+
+
+@pytest.fixture
+def program() -> Callable:
+    @contextmanager
+    def start(kind: str) -> Iterator[Program]:
+        with listener() as sock:
+            port = sock.getsockname()[1]
+        process = subprocess.Popen(
+            [sys.executable, "-X", "dev", "-W", "error", "-c", PROGRAM, kind, str(port)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": ROOT},
+        )
+        with process:
+            try:
+                yield Program(process, port)
+            finally:
+                process.kill()
+
+    return start
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_program_ends_with_status_0(program: Callable, number: signal.Signals) -> None:
+    with program("plain") as running:
+        with running.connect() as sock:
+            running.process.send_signal(number)
+            assert sock.recv(100) == b"\x88\x02\x03\xe9"
+            sock.sendall(b"\x88\x82\0\0\0\0\x03\xe9")
+            assert sock.recv(100) == b""
+        status, output, errors = running.end()
+        assert (status, output) == (0, "returned\n")
+        # Where nothing is configured, INFO goes to stderr.
+        (line,) = errors.splitlines()
+        assert line.endswith(f"INFO listening on 127.0.0.1:{running.port}")
+
+
+def test_a_program_that_configures_logging_keeps_it(program: Callable) -> None:
+    with program("configured") as running:
+        running.connect().close()
+        running.process.send_signal(signal.SIGTERM)
+        assert running.end() == (0, "returned\n", "")
+
+
+@pytest.mark.parametrize("then", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_waits_for_nobody(program: Callable, then: signal.Signals) -> None:
+    """Neither for a handler that does not listen nor for a client that does not answer."""
+    with program("stubborn") as running, running.connect() as sock:
+        running.process.send_signal(signal.SIGINT)
+        assert sock.recv(100) == b"\x88\x02\x03\xe9"
+        start = time.monotonic()
+        running.process.send_signal(then)
+        assert running.end()[:2] == (0, "returned\n")
+        assert time.monotonic() - start < 5
