@@ -152,6 +152,20 @@ async def test_pings_from_a_peer_that_never_reads() -> None:
         assert growth.objects <= OBJECTS
 
 
+async def test_a_violation_behind_messages_that_nobody_receives() -> None:
+    """Its Close frame may wait a little for the handler, but what follows costs nothing."""
+    async with asyncio.timeout(60), sleeping() as (sleeper, peer):
+        await peer.send(frame(TEXT, b"before") + b"\xc1")
+        with measuring() as growth:
+            await peer.send_until_stalled(frame(BINARY, bytes(1000)) * 4000)
+        assert growth.bytes <= MEMORY
+        assert growth.objects <= OBJECTS
+        sleeper.wake.set()
+        assert (await peer.read_close()).close_code == 1002
+        await sleeper.done.wait()
+    assert sleeper.messages == ["before"]
+
+
 async def test_pings_are_answered_while_the_handler_does_not_receive() -> None:
     async with sleeping() as (_, peer):
         for number in range(1000):

@@ -16,6 +16,7 @@ from wsproto_async import ConnectionClosed, ConnectionClosedError, Server, WebSo
 WRITE_LIMIT = 2**16
 SIZE = 10_000
 FRAME = SIZE + 4  # with its header
+ENOUGH = 10_000  # messages: far more than can be sent while nobody reads
 CLOSE_TIMEOUT = 0.3
 # What two small socket buffers in the kernel may swallow, generously.
 KERNEL = 2**20
@@ -44,7 +45,7 @@ class Pusher:
 
     async def push(self, ws: WebSocket) -> None:
         try:
-            while True:
+            while self.sent < ENOUGH:
                 await ws.send(bytes(SIZE))
                 self.sent += 1
         except ConnectionClosed as exc:

@@ -60,7 +60,7 @@ class serve:
     - ``max_size``: bytes in a message, 1 MiB; ``max_fragments``: frames in a message, 16,384.
     - ``read_limit``: bytes of messages that wait for ``recv`` before the peer has to wait,
       256 KiB; ``write_limit``: bytes that wait for the peer before ``send`` has to, 64 KiB.
-    - ``max_connections``: more are answered with 503.
+    - ``max_connections``: open connections, and requests that are being answered; more get a 503.
 
     Raises OSError if it cannot listen there.
     """
@@ -117,7 +117,7 @@ class serve:
         self._make_server = partial(
             Server, handler, make_connection, hooks, self._settings, max_connections
         )
-        self._where: dict[str, Any] = {"backlog": backlog}
+        self._where: dict[str, Any] = {"backlog": backlog, "start_serving": False}
         if sock is not None:
             self._where["sock"] = sock
         else:
@@ -138,7 +138,13 @@ class serve:
 
     async def _start(self) -> Server:
         server = self._make_server()
-        server.listen_with(await self._listen(server))
+        listener = await self._listen(server)
+        try:
+            await listener.start_serving()
+        except BaseException:
+            listener.close()
+            raise
+        server.listen_with(listener)
         for sock in server.sockets:
             address = sock.getsockname()
             where = "{}:{}".format(*address) if isinstance(address, tuple) else address

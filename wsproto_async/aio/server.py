@@ -62,7 +62,9 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._listener: asyncio.AbstractServer | None = None
         self._sockets: tuple[socket, ...] = ()
+        self._port: int | None = None
         self._websockets: dict[WebSocketProtocol, WebSocket] = {}
+        self._admitted: set[WebSocketProtocol] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._gone = Waiters()
         self._closing: asyncio.Task[None] | None = None
@@ -77,6 +79,8 @@ class Server:
         """Take over what accepts the connections."""
         self._listener = listener
         self._sockets = tuple(listener.sockets)
+        address = self._sockets[0].getsockname()
+        self._port = address[1] if isinstance(address, tuple) else None
 
     # What it is
 
@@ -91,10 +95,9 @@ class Server:
 
         Raises InvalidState on a Unix socket, which has none.
         """
-        address = self._sockets[0].getsockname()
-        if not isinstance(address, tuple):
+        if self._port is None:
             raise InvalidState("a server on a Unix socket has no port")
-        return int(address[1])
+        return self._port
 
     @property
     def connections(self) -> frozenset[WebSocket]:
@@ -220,6 +223,7 @@ class Server:
 
     def connection_lost(self, protocol: WebSocketProtocol) -> None:
         del self._websockets[protocol]
+        self._admitted.discard(protocol)
         if protocol.task is not None and not protocol.is_opened:
             protocol.task.cancel()
         self._gone.wake()
@@ -237,6 +241,7 @@ class Server:
 
     def _refuse(self, protocol: WebSocketProtocol, response: Response) -> None:
         self._refused += 1
+        self._admitted.discard(protocol)
         assert isinstance(protocol.connection, ServerConnection)
         protocol.connection.send_response(response)
         protocol.begin_end()
@@ -244,9 +249,10 @@ class Server:
     async def _run(self, protocol: WebSocketProtocol, ws: WebSocket) -> None:
         connection = protocol.connection
         assert isinstance(connection, ServerConnection)
-        if self._max_connections is not None and len(self._websockets) > self._max_connections:
+        if self._max_connections is not None and len(self._admitted) >= self._max_connections:
             response = Response(503, headers={"Retry-After": "5"}, body="too many connections\n")
         else:
+            self._admitted.add(protocol)
             response = await answer(ws, connection, self._hooks, self._settings.logger)
         if connection.state is not State.CONNECTING:
             return  # the peer has gone, or the time is over
