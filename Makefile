@@ -11,7 +11,7 @@ PURE := wsproto_async/codec/*,wsproto_async/handshake/*,wsproto_async/sansio/*
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-node test-browser lint format types docs build check clean
+.PHONY: help demo test coverage test-node test-browser lint format types docs build check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -19,10 +19,17 @@ help: ## list the targets
 demo: $(VENV)/.run ## start the demo page and print its address (PORT=8765)
 	$(PY) examples/demo/server.py --port $(PORT)
 
+# Measuring coverage takes longer than testing, so it is done where it is gated.
+PURE_TESTS := tests/codec tests/handshake tests/sansio
+
 test: $(VENV)/.test ## run the tests that need only Python, on asyncio and on uvloop
+	$(PY) -m pytest $(PURE_TESTS) --cov --cov-report=
+	$(PY) -m coverage report --include='$(PURE)' --fail-under=100
+	$(PY) -m pytest -m "not browser and not node" $(PURE_TESTS:%=--ignore=%)
+
+coverage: $(VENV)/.test ## show what the tests do not reach, in all of the package (takes long)
 	$(PY) -m pytest -m "not browser and not node" --cov --cov-report=
 	$(PY) -m coverage report
-	$(PY) -m coverage report --include='$(PURE)' --fail-under=100
 
 test-node: $(VENV)/.test tests/interop/node/node_modules/.done ## run the tests against Node's WebSocket packages
 	$(PY) -m pytest -m node

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from raw_peer import BINARY, PING, PONG, TEXT, Frame, until, within
@@ -24,7 +23,7 @@ async def test_pings_come_and_pongs_tell_the_latency(link: Callable) -> None:
         seen = set()
         latency = ws.latency
         assert latency == 0.0
-        for _ in range(4):
+        for _ in range(2):
             before = time.monotonic()
             ping = await peer.read_frame()
             assert time.monotonic() - before > INTERVAL / 2
@@ -35,7 +34,7 @@ async def test_pings_come_and_pongs_tell_the_latency(link: Callable) -> None:
             await until(lambda: ws.latency != latency)  # noqa: B023
             latency = ws.latency
             assert 0 < latency < 5
-        assert len(seen) == 4
+        assert len(seen) == 2
         await peer.read_frame()
         assert ws.latency == latency  # kept while the next pong is still to come
         assert ws.state is State.OPEN
@@ -65,8 +64,7 @@ async def test_a_silent_peer_is_closed_with_1011(
 
 async def test_a_peer_that_answers_a_while_and_then_dies(server_link: Callable) -> None:
     async with server_link(**QUICK) as (_, peer):
-        for _ in range(2):
-            await peer.send_frame(PONG, (await peer.read_frame()).payload)
+        await peer.send_frame(PONG, (await peer.read_frame()).payload)
         assert (await peer.read_frame()).opcode == PING
         assert (await peer.read_frame()).payload == SILENCE
 
@@ -84,34 +82,28 @@ async def test_any_byte_is_a_sign_of_life(server_link: Callable) -> None:
         assert ws.latency == 0.0
 
 
-async def test_pongs_for_nothing_are_a_sign_of_life(server_link: Callable) -> None:
-    async with server_link(**QUICK) as (ws, peer):
-        for _ in range(15):
-            await peer.send_frame(PONG, b"unsolicited")
-            await asyncio.sleep(0.03)
-        assert ws.state is State.OPEN
-
-
-@pytest.mark.parametrize("size", [100, 2**19], ids=["many messages", "half a message"])
-async def test_a_busy_handler_is_no_proof_of_a_dead_peer(server_link: Callable, size: int) -> None:
+async def test_a_busy_handler_is_no_proof_of_a_dead_peer(server_link: Callable) -> None:
     """While we do not read, its pongs are stuck behind what we do not read."""
-    async with server_link(read_limit=1000, max_size=None, small_buffers=True, **QUICK) as (
-        ws,
-        peer,
-    ):
-        count = 2**19 // size
-        sending = asyncio.create_task(peer.send(peer.frame(BINARY, bytes(size)) * count))
-        await asyncio.sleep(0.5)
-        assert not sending.done()
-        assert ws.state is State.OPEN
-        for _ in range(count):
-            assert await ws.recv() == bytes(size)
-        await sending
-        # Now that everything was read, silence counts.
-        receiving = asyncio.create_task(ws.recv())
-        assert (await peer.read_close()).payload == SILENCE
-        with pytest.raises(ConnectionClosedError):
-            await within(1, receiving)
+
+    async def flood(size: int) -> None:
+        options = {"read_limit": 1000, "max_size": None, "small_buffers": True, **QUICK}
+        async with server_link(**options) as (ws, peer):
+            count = 2**19 // size
+            sending = asyncio.create_task(peer.send(peer.frame(BINARY, bytes(size)) * count))
+            await asyncio.sleep(0.5)
+            assert not sending.done()
+            assert ws.state is State.OPEN
+            for _ in range(count):
+                assert await ws.recv() == bytes(size)
+            await sending
+            # Now that everything was read, silence counts.
+            receiving = asyncio.create_task(ws.recv())
+            assert (await peer.read_close()).payload == SILENCE
+            with pytest.raises(ConnectionClosedError):
+                await within(1, receiving)
+
+    # Many messages, and the beginning of a large one.
+    await asyncio.gather(flood(100), flood(2**19))
 
 
 async def test_silence_is_measured_from_when_reading_goes_on(server_link: Callable) -> None:
@@ -131,10 +123,9 @@ async def test_silence_is_measured_from_when_reading_goes_on(server_link: Callab
 async def test_a_loop_that_stood_still_is_no_proof_of_a_dead_peer(server_link: Callable) -> None:
     """The pong is there when the deadline passes, only nobody has looked."""
     async with server_link(**QUICK) as (ws, peer):
-        for _ in range(2):
-            ping = await peer.read_frame()
-            peer.sock.send(peer.frame(PONG, ping.payload))
-            time.sleep(2 * TIMEOUT)  # noqa: ASYNC251 - this is what the application did wrong
+        ping = await peer.read_frame()
+        peer.sock.send(peer.frame(PONG, ping.payload))
+        time.sleep(2 * TIMEOUT)  # noqa: ASYNC251 - this is what the application did wrong
         await peer.send_frame(PONG, (await peer.read_frame()).payload)
         await peer.send_frame(TEXT, b"alive")
         assert await ws.recv() == "alive"
@@ -151,8 +142,8 @@ async def test_no_interval_no_pings(server_link: Callable) -> None:
 
 async def test_no_timeout_no_verdict(server_link: Callable) -> None:
     async with server_link(ping_interval=INTERVAL, ping_timeout=None) as (ws, peer):
-        payloads = [(await peer.read_frame()).payload for _ in range(5)]
-        assert len(set(payloads)) == 5
+        payloads = [(await peer.read_frame()).payload for _ in range(3)]
+        assert len(set(payloads)) == 3
         assert ws.state is State.OPEN
         await peer.send_frame(PONG, payloads[-1])
         await until(lambda: ws.latency > 0)
@@ -196,17 +187,19 @@ async def test_a_peer_that_never_reads(server_link: Callable) -> None:
         assert ws.close_code == 1006
 
 
-async def test_late_pongs_of_a_lively_peer(server_link: Callable) -> None:
+async def test_a_peer_that_only_ever_sends(server_link: Callable) -> None:
+    """That is a life, too; and if it answers a ping at last, we know the latency."""
     async with server_link(**QUICK) as (ws, peer):
 
-        async def talk() -> Any:
+        async def talk() -> None:
             while True:
-                await peer.send_frame(PONG, b"alive")
+                await peer.send_frame(PONG, b"unsolicited")
                 await asyncio.sleep(0.03)
 
         talking = asyncio.create_task(talk())
         pings = [await peer.read_frame() for _ in range(3)]
         talking.cancel()
+        assert [ping.opcode for ping in pings] == [PING] * 3
         assert ws.latency == 0.0
         await peer.send_frame(PONG, pings[-1].payload)
         await until(lambda: ws.latency > 0)
