@@ -111,6 +111,7 @@ async def test_it_waits_for_nobody_and_drops_the_slow(server_link: Callable) -> 
     ):
         sent = 0
         while slow.state is State.OPEN:
+            assert sent < 200  # what the limit and two kernels hold, and some more
             before = slow.buffered_amount
             broadcast([slow, good], message)
             sent += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
 from collections.abc import Callable
 
@@ -122,13 +123,23 @@ async def test_silence_is_measured_from_when_reading_goes_on(server_link: Callab
 
 async def test_a_loop_that_stood_still_is_no_proof_of_a_dead_peer(server_link: Callable) -> None:
     """The pong is there when the deadline passes, only nobody has looked."""
+    loop = asyncio.get_running_loop()
     async with server_link(**QUICK) as (ws, peer):
         ping = await peer.read_frame()
-        peer.sock.send(peer.frame(PONG, ping.payload))
-        time.sleep(2 * TIMEOUT)  # noqa: ASYNC251 - this is what the application did wrong
-        await peer.send_frame(PONG, (await peer.read_frame()).payload)
-        await peer.send_frame(TEXT, b"alive")
-        assert await ws.recv() == "alive"
+        ours, theirs = socket.socketpair()
+
+        def stand_still() -> None:
+            """Between the loop's look at its sockets and its look at its timers."""
+            loop.remove_reader(ours)
+            peer.sock.send(peer.frame(PONG, ping.payload))
+            time.sleep(2 * TIMEOUT)  # what the application did wrong
+
+        with ours, theirs:
+            loop.add_reader(ours, stand_still)
+            theirs.send(b"x")
+            await until(lambda: ws.latency > 0)
+        assert ws.state is State.OPEN
+        assert (await peer.read_frame()).opcode == PING
 
 
 async def test_no_interval_no_pings(server_link: Callable) -> None:
@@ -200,6 +211,11 @@ async def test_a_peer_that_only_ever_sends(server_link: Callable) -> None:
         pings = [await peer.read_frame() for _ in range(3)]
         talking.cancel()
         assert [ping.opcode for ping in pings] == [PING] * 3
+        assert ws.latency == 0.0
+        # Otherwise the old ones would pile up for days.
+        await peer.send_frame(PONG, pings[0].payload)
+        await peer.send_frame(TEXT, b"after the pong")
+        assert await ws.recv() == "after the pong"
         assert ws.latency == 0.0
         await peer.send_frame(PONG, pings[-1].payload)
         await until(lambda: ws.latency > 0)

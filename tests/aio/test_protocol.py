@@ -233,12 +233,14 @@ async def test_what_came_before_a_violation_is_answered(server_link: Callable) -
                 await ws.send("reply to " + await ws.recv())
 
     async with serve(handler, 0) as server, raw_peer(server.port) as peer:
+        start = time.monotonic()
         await peer.send(frame(TEXT, b"1") + frame(TEXT, b"2") + b"\xf1\x80 and no more")
         assert await peer.read_frame() == Frame(TEXT, b"reply to 1")
         assert await peer.read_frame() == Frame(TEXT, b"reply to 2")
         close = await peer.read_frame()
         assert close.close_code == 1002
         assert close.payload[2:] == b"reserved bits are set"
+        assert time.monotonic() - start < 0.5  # as soon as that is done
         assert await peer.read_eof() == b""
 
 
@@ -326,18 +328,22 @@ async def test_after_our_close_frame_what_finds_no_room_is_dropped(link: Callabl
     """And everything after it, so that what was received has no holes."""
     async with link(read_limit=4000) as (ws, peer):
         await peer.send(b"".join(peer.frame(TEXT, b"%500d" % number) for number in range(100)))
-        assert int(await ws.recv()) == 0
+        received = [int(await ws.recv())]
         closing = asyncio.create_task(ws.close())
         await peer.read_close()
-        await peer.send(b"".join(peer.frame(TEXT, b"%d" % number) for number in range(100, 200)))
+        await peer.send_frame(TEXT, b"100")
+        for _ in range(5):  # there is room again
+            received.append(int(await ws.recv()))
+            await asyncio.sleep(0.01)
+        await peer.send(b"".join(peer.frame(TEXT, b"%d" % number) for number in range(101, 200)))
         await peer.send_close()
         if peer.is_client:
             await peer.read_eof()
         peer.sock.close()
         await within(QUICK, closing)
-        left = [int(message) async for message in ws]
-        assert left == list(range(1, len(left) + 1))
-        assert 1 < len(left) < 20
+        received += [int(message) async for message in ws]
+        assert received == list(range(len(received)))
+        assert 6 < len(received) < 20
 
 
 # The end
@@ -376,6 +382,20 @@ async def test_a_server_that_has_closed_waits_for_the_client_to_hang_up(
         assert (ws.state, ws.close_code) == (State.CLOSED, 1000)
         with pytest.raises(ConnectionClosedOK):
             await ws.recv()
+
+
+async def test_an_answer_to_the_close_does_not_extend_the_closing(server_link: Callable) -> None:
+    """Neither does anything else on the way to the end of TCP."""
+    async with server_link(close_timeout=0.5) as (ws, peer):
+        start = time.monotonic()
+        closing = asyncio.create_task(ws.close())
+        await peer.read_close()
+        await asyncio.sleep(0.4)
+        await peer.send_close()
+        assert await peer.read_eof() == b""
+        await within(QUICK, closing)
+        assert time.monotonic() - start < 0.8
+        assert ws.close_code == 1000
 
 
 async def test_a_client_that_has_closed_waits_for_the_server_to_hang_up(

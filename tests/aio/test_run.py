@@ -83,6 +83,20 @@ def test_a_signal_ends_it(
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
 
 
+def test_ctrl_c_before_it_has_started_ends_it_too() -> None:
+    class Interrupter(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            records.append(record.getMessage())
+            signal.raise_signal(signal.SIGINT)
+
+    records: list[str] = []
+    logger = logging.Logger("interrupted", logging.INFO)
+    logger.addHandler(Interrupter())
+    run(lambda ws: None, 0, logger=logger)
+    assert len(records) == 1
+    assert records[0].startswith("listening on ")
+
+
 def test_it_raises_what_serve_raises() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError):
         run(lambda ws: None, taken.getsockname()[1])

@@ -130,6 +130,25 @@ async def test_a_handler_that_waits_for_something_else_leaves_nothing_corked() -
         assert await peer.read_frame() == Frame(TEXT, b"reply to 1")
 
 
+async def test_a_handler_that_has_seen_everything_leaves_nothing_corked() -> None:
+    """Before it waits for more, not only at the end of the turn."""
+
+    async def handler(ws: WebSocket, writes: list[bytes]) -> None:
+        first = await ws.recv()
+        asyncio.get_running_loop().call_soon(lambda: counts.append(len(writes)))
+        await ws.send(first)
+        counts.append(len(writes))
+        assert await ws.recv() == "2"
+        await ws.recv()
+
+    counts: list[int] = []
+    async with recorded(handler) as (peer, _):
+        await peer.send(frame(TEXT, b"1") + frame(TEXT, b"2"))
+        assert await peer.read_frame() == Frame(TEXT, b"1")
+        assert counts == [0, 1]
+        await peer.send(frame(TEXT, b"3"))
+
+
 async def test_closing_uncorks() -> None:
     async def handler(ws: WebSocket, writes: list[bytes]) -> None:
         await ws.send(await ws.recv())
@@ -283,19 +302,22 @@ async def test_cancelling_all_who_wait(link: Callable) -> None:
 
 @pytest.mark.parametrize("end", ["close", "abort", "reset"])
 async def test_who_waits_is_told_of_the_end(link: Callable, reset: Callable, end: str) -> None:
-    async with link(small_buffers=True, close_timeout=0.1) as (ws, peer):
+    """At once, though a close takes its time."""
+    async with link(small_buffers=True) as (ws, peer):
         await ws.send(BLOCK)
         tasks = await shut(
             ws.send("one"), ws.send(b"two"), ws.send(["three"]), ws.ping(), ws.pong()
         )
-        if end == "reset":
-            reset(peer.sock)
-        elif end == "abort":
+        closing = asyncio.create_task(ws.close() if end == "close" else ws.wait_closed())
+        if end == "abort":
             ws.abort()
-        else:
-            await within(5, ws.close())
-        results = await within(5, asyncio.gather(*tasks, return_exceptions=True))
+        elif end == "reset":
+            reset(peer.sock)
+        results = await within(1, asyncio.gather(*tasks, return_exceptions=True))
         assert all(isinstance(result, ConnectionClosed) for result in results)
+        assert closing.done() is (end != "close")
+        ws.abort()
+        await within(1, closing)
         assert ws.buffered_amount == 0
 
 

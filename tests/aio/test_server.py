@@ -32,6 +32,7 @@ from wsproto_async import (
     ConnectionClosedOK,
     InvalidStatus,
     Request,
+    Response,
     Server,
     ServerStats,
     State,
@@ -303,6 +304,30 @@ async def test_those_turned_away_do_not_count() -> None:
             assert server.stats().connections == 1
 
 
+async def test_requests_that_are_being_answered_do_count() -> None:
+    """Otherwise any number could pass while hooks take their time."""
+
+    async def hook(ws: WebSocket, request: Request) -> Response:
+        await go_on.wait()
+        return Response(404)
+
+    go_on = asyncio.Event()
+    async with (
+        serve(receive, 0, max_connections=1, process_request=hook) as server,
+        tcp_peer(server.port) as first,
+        tcp_peer(server.port) as second,
+    ):
+        await first.send(head(*UPGRADE))
+        await until(lambda: server.stats().handshakes == 2)
+        await second.send(head(*UPGRADE))
+        assert (await second.read_head()).startswith(b"HTTP/1.1 503 ")
+        go_on.set()
+        assert (await first.read_head()).startswith(b"HTTP/1.1 404 ")
+        async with tcp_peer(server.port) as third:
+            await third.send(head(*UPGRADE))
+            assert (await third.read_head()).startswith(b"HTTP/1.1 404 ")
+
+
 OPEN_TIMEOUT = 0.15
 
 
@@ -373,10 +398,11 @@ async def test_a_hook_that_never_returns() -> None:
 async def test_a_hook_that_does_not_let_itself_be_cancelled() -> None:
     """The answer was 503, and what the hook says afterwards changes nothing."""
 
-    async def hook(ws: WebSocket, request: Request) -> None:
+    async def hook(ws: WebSocket, request: Request) -> Response:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
         steps.append("went on")
+        return Response(404)
 
     steps: list[str] = []
     async with (

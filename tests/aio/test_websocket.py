@@ -817,6 +817,8 @@ async def test_close_is_idempotent(link: Callable) -> None:
         assert (await peer.answer_close()).close_code == 1000
         await within(5, asyncio.gather(*closings))
         await within(1, ws.close(4000, "again"))
+        with pytest.raises(ValueError):
+            await ws.close(1005)
         await within(1, ws.wait_closed())
         ws.abort()
         assert (ws.state, ws.close_code) == (State.CLOSED, 1000)
@@ -1002,13 +1004,19 @@ async def test_the_context_manager_closes(link: Callable) -> None:
         assert ws.state is State.CLOSED
 
 
-async def test_the_context_manager_closes_with_1011_after_an_exception(link: Callable) -> None:
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(LookupError, 1011), (asyncio.CancelledError, 1001), (KeyboardInterrupt, 1001)],
+)
+async def test_the_context_manager_tells_of_an_exception(
+    link: Callable, error: type[BaseException], code: int
+) -> None:
     async with link() as (ws, peer):
         closing = asyncio.create_task(peer.answer_close())
-        with pytest.raises(LookupError):
+        with pytest.raises(error):
             async with ws:
-                raise LookupError
-        assert (await closing).close_code == 1011
+                raise error
+        assert (await closing).close_code == code
 
 
 # What it is

@@ -93,8 +93,8 @@ class RawPeer:
                 await self.send(data[start : start + size])
                 await let_it_read()
 
-    async def send_until_stalled(self, data: bytes, stalled_after: float = 0.3) -> int:
-        """Send until nothing has gone out for a while; give how many bytes did."""
+    async def send_until_stalled(self, data: bytes, stalled_after: float = 0.2) -> int:
+        """Send until nothing has gone out for a while, or the server hung up; give how much did."""
         loop = asyncio.get_running_loop()
         sent = 0
         last_progress = loop.time()
@@ -105,6 +105,8 @@ class RawPeer:
                 await asyncio.sleep(0)
             except BlockingIOError:
                 await asyncio.sleep(0.01)
+            except ConnectionError:
+                break
         return sent
 
     # Receiving

@@ -122,7 +122,7 @@ FLOODS = {
 @pytest.mark.parametrize("one", [pytest.param(one, id=name) for name, one in FLOODS.items()])
 async def test_messages_that_nobody_receives(one: bytes) -> None:
     """Reading stops; memory and objects are bounded; later every message is there."""
-    count = max(2**19 // len(one), 4)
+    count = max(2**18 // len(one), 4)
     flood = one * count
     async with asyncio.timeout(60), sleeping() as (sleeper, peer):
         with measuring() as growth:
@@ -174,7 +174,7 @@ async def test_pings_are_answered_while_the_handler_does_not_receive() -> None:
 
 
 async def test_pongs_that_nobody_asked_for() -> None:
-    flood = frame(PONG, b"p" * 125) * 20_000
+    flood = frame(PONG, b"p" * 125) * 5000
     async with asyncio.timeout(60), sleeping() as (_, peer):
         with measuring() as growth:
             await peer.send(flood)
@@ -187,7 +187,7 @@ async def test_pongs_that_nobody_asked_for() -> None:
 @pytest.mark.parametrize("payload", [b"", b"x"], ids=["empty", "one byte"])
 async def test_fragments_without_end(payload: bytes) -> None:
     """No number of fragments costs memory, and past max_fragments the peer is dismissed."""
-    limit = 2**14
+    limit = 2**12
     begin = frame(TEXT, payload, fin=False)
     fragment = frame(CONTINUATION, payload, fin=False)
     async with asyncio.timeout(60), sleeping(max_fragments=limit) as (sleeper, peer):
@@ -203,7 +203,7 @@ async def test_fragments_without_end(payload: bytes) -> None:
 
 async def test_a_message_of_many_fragments_and_reads_is_joined_in_linear_time() -> None:
     """Ten times the fragments take about ten times as long, not a hundred times."""
-    fragments = 10_000
+    fragments = 5000
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(60), sleeping() as (sleeper, peer):
         sleeper.wake.set()
@@ -282,7 +282,7 @@ async def test_one_flood_does_not_starve_the_others() -> None:
     async with serve(echo, 0) as server, asyncio.TaskGroup() as group:
         flooding = group.create_task(flood())
         async with raw_peer(server.port) as peer:
-            for number in range(50):
+            for number in range(20):
                 start = loop.time()
                 await peer.send(frame(TEXT, b"%d" % number))
                 assert await peer.read_message() == Frame(TEXT, b"%d" % number)

@@ -76,7 +76,7 @@ async def test_stops_cleanly(kind: str, number: signal.Signals) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_second_signal_does_not_wait(number: signal.Signals) -> None:
     """A silent client holds the program up for close_timeout; who signals twice is in a hurry."""
-    with program("run") as process:
+    with program("run", "-X", "dev", "-W", "error") as process:
         port = int(await line_of(process))
         async with raw_peer(port) as peer:
             await connected(process, peer)
@@ -84,5 +84,7 @@ async def test_a_second_signal_does_not_wait(number: signal.Signals) -> None:
             assert (await peer.read_message()).close_code == 1001
             start = time.monotonic()
             process.send_signal(number)
-            await end_of(process)
+            status, output, errors = await end_of(process)
+            assert (status, output) == (0, "stopped\n")
+            assert all(" INFO " in line for line in errors.splitlines())
             assert time.monotonic() - start < 5

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from raw_peer import BINARY, CLOSE, RawPeer, raw_peer, small_listener, until, within
+from raw_peer import BINARY, CLOSE, PATIENCE, RawPeer, raw_peer, small_listener, until, within
 
 from wsproto_async import ConnectionClosed, ConnectionClosedError, Server, WebSocket, serve
 
@@ -17,7 +17,7 @@ WRITE_LIMIT = 2**16
 SIZE = 10_000
 FRAME = SIZE + 4  # with its header
 ENOUGH = 10_000  # messages: far more than can be sent while nobody reads
-CLOSE_TIMEOUT = 0.3
+CLOSE_TIMEOUT = 0.2
 # What two small socket buffers in the kernel may swallow, generously.
 KERNEL = 2**20
 
@@ -63,13 +63,15 @@ class Pusher:
         await until(lambda: self.ws is not None and self.ws.buffered_amount > 0)
         while True:
             before = self.sent
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.1)
             if self.sent == before:
                 return
 
 
 @asynccontextmanager
-async def pushing(tasks: int = 1) -> AsyncIterator[tuple[Pusher, RawPeer]]:
+async def pushing(
+    tasks: int = 1, *, close_timeout: float = CLOSE_TIMEOUT
+) -> AsyncIterator[tuple[Pusher, RawPeer]]:
     """A server that pushes, and a peer that has not read anything yet."""
     pusher = Pusher(tasks)
     async with (
@@ -78,7 +80,7 @@ async def pushing(tasks: int = 1) -> AsyncIterator[tuple[Pusher, RawPeer]]:
             0,
             sock=small_listener(),
             write_limit=WRITE_LIMIT,
-            close_timeout=CLOSE_TIMEOUT,
+            close_timeout=close_timeout,
             ping_interval=None,
         ) as pusher.server,
         raw_peer(pusher.server.port, small=True) as peer,
@@ -133,7 +135,7 @@ async def test_closing_is_bounded_though_nothing_can_be_sent(end: Callable) -> N
 
 async def test_what_was_sent_before_closing_still_arrives() -> None:
     """A peer that reads late, but in time, gets every message whose send() returned."""
-    async with pushing() as (pusher, peer):
+    async with pushing(close_timeout=PATIENCE) as (pusher, peer):
         await asyncio.wait_for(pusher.stalled(), 10)
         closing = asyncio.create_task(pusher.ws.close())
         received = 0
@@ -142,7 +144,8 @@ async def test_what_was_sent_before_closing_still_arrives() -> None:
             received += 1
         assert frame.close_code == 1000
         assert received == pusher.sent
-        await within(CLOSE_TIMEOUT, closing)
+        peer.finish()
+        await within(0, closing)
 
 
 async def test_a_stalled_peer_does_not_disturb_others() -> None:
