@@ -23,7 +23,7 @@ demo: $(VENV)/.run ## start the demo page and print its address (PORT=8765)
 PURE_TESTS := tests/codec tests/handshake tests/sansio
 
 test: $(VENV)/.test ## run the tests that need only Python, on asyncio and on uvloop
-	$(PY) -m pytest $(PURE_TESTS) --cov --cov-report=
+	$(PY) -m pytest $(PURE_TESTS) -n auto --cov --cov-report=
 	$(PY) -m coverage report --include='$(PURE)' --fail-under=100
 	$(PY) -m pytest -m "not browser and not node" $(PURE_TESTS:%=--ignore=%)
 

@@ -163,7 +163,10 @@ class ConnectionClosed(WebSocketError):
 
 
 class ConnectionClosedOK(ConnectionClosed):
-    """The closing handshake completed with 1000 (OK) or 1001 (going away) from both sides."""
+    """The closing handshake completed with 1000 (OK) or 1001 (going away) from both sides.
+
+    Or without a code, 1005: that is how a browser's ``close()`` closes if it is given none.
+    """
 
 
 class ConnectionClosedError(ConnectionClosed):

@@ -47,11 +47,12 @@ class serve:
       those between loopback names. Else a sequence of strings, compiled patterns that must match
       in full, and None for no Origin; or None for no check. What is not allowed gets a 403.
     - ``process_request(ws, request)``: may answer with a :class:`Response`: a health check, a
-      page, a refusal; None goes on. May be a coroutine function. GET and HEAD get here.
+      page, a refusal; None goes on. May be a coroutine function. GET and HEAD get here, from
+      any origin: the check of ``origins`` comes after it.
     - ``process_response(ws, request, response)``: may change the response, or return another.
     - ``server_header``: the value of Server; None for none.
 
-    Limits; None lifts one:
+    Limits; None lifts any of them but ``read_limit`` and ``write_limit``:
 
     - ``open_timeout``: seconds for the whole opening handshake, 10; over TLS, for TLS's as well.
     - ``close_timeout``: seconds from the beginning of the end until the connection is gone, 10.
