@@ -11,7 +11,7 @@ PURE := wsproto_async/codec/*,wsproto_async/handshake/*,wsproto_async/sansio/*
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test coverage test-node test-browser lint format types docs build check clean
+.PHONY: help demo test coverage bench test-node test-browser lint format types docs build check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -30,6 +30,9 @@ test: $(VENV)/.test ## run the tests that need only Python, on asyncio and on uv
 coverage: $(VENV)/.test ## show what the tests do not reach, in all of the package (takes long)
 	$(PY) -m pytest -m "not browser and not node" --cov --cov-report=
 	$(PY) -m coverage report
+
+bench: $(VENV)/.test ## measure echo beside websockets and print a table (a minute or two)
+	$(PY) benchmarks/echo.py
 
 test-node: $(VENV)/.test tests/interop/node/node_modules/.done ## run the tests against Node's WebSocket packages
 	$(PY) -m pytest -m node
