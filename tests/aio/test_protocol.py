@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
@@ -84,7 +85,7 @@ async def test_an_unfinished_message_is_not_read_before_somebody_asks(link: Call
     async with link(small_buffers=True, read_limit=2**14, max_size=None) as (ws, peer):
         data = peer.frame(BINARY, bytes(size))
         sent = await stalled(peer, data)
-        assert sent < 2**20
+        assert 65536 <= sent < 2**20
         sending = asyncio.create_task(peer.send(data[sent:]))
         receiving = asyncio.create_task(ws.recv())
         await sending
@@ -100,7 +101,7 @@ async def test_who_stops_asking_stops_the_reading(link: Callable) -> None:
         await peer.send(data[: 2**19])
         receiving.cancel()
         sent = await stalled(peer, data[2**19 :])
-        assert sent < 2**20
+        assert 65536 <= sent < 2**20
 
 
 async def test_fragments_are_read_like_one_frame(link: Callable) -> None:
@@ -133,6 +134,13 @@ async def test_the_slowest_peer(link: Callable) -> None:
             PONG,
             CLOSE,
         ]
+
+
+async def test_small_frames_do_not_wait_for_acknowledgements(link: Callable) -> None:
+    """Not even over a socket of the caller's own."""
+    async with link() as (ws, _):
+        sock = ws.transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 # Frames that come with the handshake

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import logging
+import math
+from typing import Any
 
 import pytest
 
@@ -25,3 +27,23 @@ def test_settings_do_not_change() -> None:
     settings = Settings(None, None, None, None, 1, 1, logging.getLogger())
     with pytest.raises(AttributeError):
         settings.read_limit = 2
+
+
+TIMEOUTS = ["open_timeout", "close_timeout", "ping_interval", "ping_timeout"]
+
+
+@pytest.mark.parametrize("name", TIMEOUTS)
+@pytest.mark.parametrize("timeout", [-1, -0.001, math.inf, -math.inf, math.nan, "10"])
+def test_timeouts_that_are_none(name: str, timeout: Any) -> None:
+    """None is what lifts a timeout; the rest is said where the mistake is made."""
+    with pytest.raises((ValueError, TypeError)):
+        serve(handler, 0, **{name: timeout})
+    with pytest.raises((ValueError, TypeError)):
+        connect("ws://localhost/", **{name: timeout})
+
+
+@pytest.mark.parametrize("name", TIMEOUTS)
+@pytest.mark.parametrize("timeout", [0, 1, 0.5, 10**6, None])
+def test_timeouts(name: str, timeout: float | None) -> None:
+    serve(handler, 0, **{name: timeout})
+    connect("ws://localhost/", **{name: timeout})

@@ -18,7 +18,7 @@ from ..handshake.http11 import Request, Response
 from ..handshake.uri import parse_uri
 from ..sansio.client import ClientConnection
 from .protocol import WebSocketProtocol
-from .settings import LoggerLike, Settings
+from .settings import LoggerLike, Settings, check_timeout
 from .websocket import WebSocket
 
 __all__ = ["connect", "unix_connect"]
@@ -112,6 +112,7 @@ class connect:
             max_size=max_size,
             max_fragments=max_fragments,
         )
+        check_timeout("open_timeout", open_timeout)
         self._open_timeout = open_timeout
         self._settings = Settings(
             open_timeout=None,

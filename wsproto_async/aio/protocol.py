@@ -8,7 +8,9 @@ the network does.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from ..exceptions import ConcurrencyError
@@ -110,6 +112,7 @@ class WebSocketProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
         self.sender.transport = self.transport
+        _send_small_frames_at_once(self.transport.get_extra_info("socket"))
         self.transport.set_write_buffer_limits(high=self.settings.write_limit)
         self.set_deadline(self.settings.open_timeout, self._open_expired)
         self._owner.connection_made(self)
@@ -348,3 +351,10 @@ class WebSocketProtocol(asyncio.Protocol):
         """Wait until the transport is gone."""
         while not self.is_lost:
             await self._lost.wait()
+
+
+def _send_small_frames_at_once(sock: socket.socket | None) -> None:
+    # asyncio does this itself only for sockets made with an explicit protocol number.
+    if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+        with suppress(OSError):  # the peer has gone already
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

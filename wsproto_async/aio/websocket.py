@@ -127,8 +127,9 @@ class WebSocket:
 
         ``text=True`` sends UTF-8 bytes as text, ``text=False`` a ``str`` as binary. An iterable
         or async iterable of either is sent as one message with a fragment for each item; other
-        messages wait until it is complete, and an error in its middle, cancelling included,
-        closes the connection with 1011, since half a message cannot be taken back.
+        messages wait until it is complete, one sent from inside the iterable for ever. An error
+        in its middle, cancelling included, closes the connection with 1011, since half a message
+        cannot be taken back.
 
         Waits while more than ``write_limit`` bytes are waiting for the peer. Raises
         ConnectionClosed, TypeError for other types, UnicodeError for text that is not UTF-8: then
