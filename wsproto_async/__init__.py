@@ -14,6 +14,7 @@ from .exceptions import (
     ConnectionClosedError,
     ConnectionClosedOK,
     HandshakeError,
+    InvalidExtension,
     InvalidHeader,
     InvalidMessage,
     InvalidOrigin,
@@ -24,6 +25,7 @@ from .exceptions import (
     ProtocolError,
     WebSocketError,
 )
+from .extensions.permessage_deflate import PerMessageDeflate
 from .handshake.headers import Headers
 from .handshake.http11 import Request, Response
 from .sansio.state import State
@@ -37,6 +39,7 @@ __all__ = [
     "ConnectionClosedOK",
     "HandshakeError",
     "Headers",
+    "InvalidExtension",
     "InvalidHeader",
     "InvalidMessage",
     "InvalidOrigin",
@@ -45,6 +48,7 @@ __all__ = [
     "InvalidSubprotocol",
     "InvalidUpgrade",
     "Opcode",
+    "PerMessageDeflate",
     "ProtocolError",
     "Request",
     "Response",

@@ -9,6 +9,7 @@
      │    ├── InvalidUpgrade            plain HTTP, or not an upgrade to WebSocket 13
      │    ├── InvalidOrigin             the page's origin is not allowed
      │    ├── InvalidSubprotocol        the peer chose what was not offered
+     │    ├── InvalidExtension          the peer agreed to what was not offered
      │    └── InvalidStatus             the server answered other than 101; .response
      ├── ProtocolError                  the peer broke RFC 6455; .code is the close code to send
      ├── ConcurrencyError               two calls that exclude each other
@@ -38,6 +39,7 @@ __all__ = [
     "ConnectionClosedError",
     "ConnectionClosedOK",
     "HandshakeError",
+    "InvalidExtension",
     "InvalidHeader",
     "InvalidMessage",
     "InvalidOrigin",
@@ -100,6 +102,10 @@ class InvalidSubprotocol(HandshakeError):
     """The server chose a subprotocol that the client did not offer."""
 
     status = 500
+
+
+class InvalidExtension(HandshakeError):
+    """The server agreed to an extension, or to parameters of one, that the client did not offer."""
 
 
 class InvalidStatus(HandshakeError):

@@ -176,11 +176,6 @@ def test_a_response_that_opens(
             "does not answer the key",
         ),
         (
-            answer("Sec-WebSocket-Extensions", "permessage-deflate"),
-            InvalidHeader,
-            "server uses an extension that was not offered",
-        ),
-        (
             answer("Sec-WebSocket-Protocol", "other"),
             InvalidSubprotocol,
             "server chose subprotocol other, not offered",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from wsproto_async.exceptions import (
     HandshakeError,
+    InvalidExtension,
     InvalidHeader,
     InvalidMessage,
     InvalidState,
@@ -243,8 +244,8 @@ FAILURES = [
     (
         "an extension",
         build({"Sec-WebSocket-Extensions": "permessage-deflate"}),
-        InvalidHeader,
-        "server uses an extension that was not offered",
+        InvalidExtension,
+        "server chose extension permessage-deflate, not offered",
     ),
     (
         "a subprotocol",

@@ -1,12 +1,13 @@
-"""broadcast(): one message for many connections, framed once."""
+"""broadcast(): one message for many connections, encoded and framed once for each kind of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import Final
 
 from ..codec.frames import encode_frame
 from ..codec.opcodes import OP_BINARY, OP_TEXT
+from ..extensions.base import Codec
 from ..sansio.state import State
 from .data import Data, encode_data
 from .websocket import WebSocket
@@ -16,24 +17,55 @@ __all__ = ["broadcast"]
 _SLOW_FACTOR: Final = 16  # times write_limit may wait for a peer that nobody waits for
 
 
-def broadcast(websockets: Iterable[WebSocket], message: Data, text: bool | None = None) -> None:
+def broadcast(
+    websockets: Iterable[WebSocket],
+    message: Data,
+    text: bool | None = None,
+    compress: bool | None = None,
+) -> None:
     """Send one message to many connections, without waiting for any of them.
 
-    ``message`` and ``text`` are as for :meth:`WebSocket.send`, fragments excepted. Connections
-    that are not open are passed over. One that is so slow that 16 times its ``write_limit`` waits
-    for it, 1 MiB by default, is closed with 1013: it misses the end rather than the middle.
+    ``message``, ``text`` and ``compress`` are as for :meth:`WebSocket.send`, fragments excepted;
+    connections with context takeover get it uncompressed. Those that are not open are passed
+    over. One that is so slow that 16 times its ``write_limit`` waits for it, 1 MiB by default, is
+    closed with 1013: it misses the end rather than the middle.
 
     Raises TypeError and UnicodeError before anything is sent.
     """
     is_text, payload = encode_data(message, text)
-    opcode = OP_TEXT if is_text else OP_BINARY
-    frame = encode_frame(opcode, payload, masked=False)
+    prepared = _PreparedMessage(OP_TEXT if is_text else OP_BINARY, payload, compress)
     for ws in websockets:
         if ws.state is State.OPEN:
             protocol = ws._protocol
             if ws.buffered_amount > _SLOW_FACTOR * protocol.settings.write_limit:
                 protocol.close(1013, "too slow")
                 continue
-            # What a client sends is masked, with a key of its own (RFC 6455 5.3).
-            own = encode_frame(opcode, payload, masked=True) if ws.server is None else frame
-            protocol.sender.push(own)
+            frame = prepared.frame(protocol.connection.codec, is_client=ws.server is None)
+            protocol.sender.push(frame)
+
+
+class _PreparedMessage:
+    """A message, encoded and framed once for all connections that take it in the same form."""
+
+    def __init__(self, opcode: int, payload: bytes, compress: bool | None) -> None:
+        self._opcode = opcode
+        self._payload = payload
+        self._compress = compress
+        self._encoded: dict[Hashable, tuple[int, bytes]] = {None: (0, payload)}
+        self._frames: dict[Hashable, bytes] = {}
+
+    def frame(self, codec: Codec | None, *, is_client: bool) -> bytes:
+        encoding = None
+        if codec is not None and codec.encoding is not None:
+            wanted = codec.wants(self._payload) if self._compress is None else self._compress
+            encoding = codec.encoding if wanted else None
+            if encoding not in self._encoded:
+                self._encoded[encoding] = codec.rsv, codec.encode(self._payload, fin=True)
+        frame = None if is_client else self._frames.get(encoding)
+        if frame is None:
+            rsv, payload = self._encoded[encoding]
+            # What a client sends is masked, with a key of its own each time (RFC 6455 5.3).
+            frame = encode_frame(self._opcode, payload, rsv=rsv, masked=is_client)
+            if not is_client:
+                self._frames[encoding] = frame
+        return frame

@@ -13,12 +13,13 @@ from types import TracebackType
 from typing import Any
 
 from ..exceptions import HandshakeError
+from ..extensions.base import Extension
 from ..handshake.headers import HeadersLike
 from ..handshake.http11 import Request, Response
 from ..handshake.uri import parse_uri
 from ..sansio.client import ClientConnection
 from .protocol import WebSocketProtocol
-from .settings import LoggerLike, Settings, check_timeout
+from .settings import Compression, LoggerLike, Settings, all_extensions, check_timeout
 from .websocket import WebSocket
 
 __all__ = ["connect", "unix_connect"]
@@ -64,6 +65,7 @@ class connect:
     - ``ssl``: an :class:`ssl.SSLContext` for ``wss:``; by default the system's certificates and
       the host name are checked.
     - ``subprotocols``: those offered, the most preferred first; ``ws.subprotocol`` is the choice.
+    - ``compression``, ``extensions``: as for :func:`serve`, those offered.
     - ``origin``: the value of Origin, for servers that ask for it.
     - ``additional_headers``: a mapping or pairs, sent with the request, in place of ours of the
       same name.
@@ -84,6 +86,8 @@ class connect:
         *,
         ssl: ssl_module.SSLContext | None = None,
         subprotocols: Sequence[str] = (),
+        compression: Compression = "deflate",
+        extensions: Sequence[Extension] = (),
         origin: str | None = None,
         additional_headers: HeadersLike = (),
         user_agent_header: str | None = "wsproto_async",
@@ -106,6 +110,7 @@ class connect:
             ClientConnection,
             self._uri,
             subprotocols=subprotocols,
+            extensions=all_extensions(extensions, compression),
             origin=origin,
             additional_headers=additional_headers,
             user_agent_header=user_agent_header,

@@ -14,6 +14,7 @@ async def send_fragments(
     protocol: WebSocketProtocol,
     fragments: Iterable[Data] | AsyncIterable[Data],
     text: bool | None,
+    compress: bool | None,
 ) -> None:
     """Send one message with a fragment for each item; no item, no message.
 
@@ -31,7 +32,12 @@ async def send_fragments(
             fragment_is_text, payload = encode_data(fragment, text)
             if is_text not in (None, fragment_is_text):
                 raise TypeError("fragments of one message must be all str or all bytes-like")
-            await _send_fragment(protocol, fragment_is_text, payload, is_text is None, fin)
+            if is_text is None:
+                await _send_first(protocol, fragment_is_text, payload, fin, compress)
+            else:
+                await protocol.sender.gate()
+                protocol.connection.send_continuation(payload, fin=fin)
+            protocol.sender.written()
             is_text = fragment_is_text
     except BaseException:
         if is_text is not None:
@@ -41,20 +47,14 @@ async def send_fragments(
         protocol.sender.message_sent()
 
 
-async def _send_fragment(
-    protocol: WebSocketProtocol, is_text: bool, payload: bytes, is_first: bool, fin: bool
+async def _send_first(
+    protocol: WebSocketProtocol, is_text: bool, payload: bytes, fin: bool, compress: bool | None
 ) -> None:
-    connection = protocol.connection
-    if is_first:
-        await protocol.sender.turn()
-        if is_text:
-            connection.send_text(payload, fin=fin)
-        else:
-            connection.send_binary(payload, fin=fin)
+    await protocol.sender.turn()
+    if is_text:
+        protocol.connection.send_text(payload, fin=fin, compress=compress)
     else:
-        await protocol.sender.gate()
-        connection.send_continuation(payload, fin=fin)
-    protocol.sender.written()
+        protocol.connection.send_binary(payload, fin=fin, compress=compress)
 
 
 async def _mark_last(fragments: Iterable[Data]) -> AsyncIterator[tuple[Data, bool]]:

@@ -12,10 +12,11 @@ from socket import socket
 from types import TracebackType
 from typing import Any
 
+from ..extensions.base import Extension
 from ..handshake.origin import Origins
 from ..sansio.server import ServerConnection
 from .server import Handler, Server
-from .settings import LoggerLike, Settings
+from .settings import Compression, LoggerLike, Settings, all_extensions
 from .upgrade import Hooks, ProcessRequest, ProcessResponse, SelectSubprotocol
 
 __all__ = ["serve", "unix_serve"]
@@ -42,6 +43,11 @@ class serve:
     - ``subprotocols``: those supported, the most preferred first. A client that offers none of
       them is accepted without one.
     - ``select_subprotocol(ws, offered)``: returns one of those offered, or None.
+    - ``compression``: ``"deflate"``, the default, compresses messages of 1 KiB and more for clients
+      that offer it, and costs a resting connection no memory; a :class:`PerMessageDeflate` says
+      more; None for none.
+    - ``extensions``: further ones, each an :class:`~wsproto_async.extensions.Extension`. The first
+      acceptable offer of the client is the one extension of the connection.
     - ``origins``: which pages may connect. ``"same-origin"``, the default, allows requests
       without Origin, which browsers never send, those from the host that they are sent to, and
       those between loopback names. Else a sequence of strings, compiled patterns that must match
@@ -78,6 +84,8 @@ class serve:
         backlog: int = 1024,
         subprotocols: Sequence[str] = (),
         select_subprotocol: SelectSubprotocol | None = None,
+        compression: Compression = "deflate",
+        extensions: Sequence[Extension] = (),
         origins: Origins = "same-origin",
         process_request: ProcessRequest | None = None,
         process_response: ProcessResponse | None = None,
@@ -110,6 +118,7 @@ class serve:
             ServerConnection,
             origins=origins,
             subprotocols=subprotocols,
+            extensions=all_extensions(extensions, compression),
             server_header=server_header,
             max_size=max_size,
             max_fragments=max_fragments,

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, Literal
 
-__all__ = ["LoggerLike", "Settings", "check_timeout"]
+from ..extensions.base import Extension
+from ..extensions.permessage_deflate import PerMessageDeflate
+from ..handshake.extensions import check_extensions
+
+__all__ = ["Compression", "LoggerLike", "Settings", "all_extensions", "check_timeout"]
+
+Compression = Literal["deflate"] | PerMessageDeflate | None
 
 LoggerLike = logging.Logger | logging.LoggerAdapter[Any]
 
@@ -35,3 +42,17 @@ def check_timeout(name: str, timeout: float | None) -> None:
     """Raise ValueError unless ``timeout`` is None or a finite number of seconds, not negative."""
     if timeout is not None and not (isfinite(timeout) and timeout >= 0):
         raise ValueError(f"{name} must be a number of seconds or None, not {timeout}")
+
+
+def all_extensions(
+    extensions: Sequence[Extension], compression: Compression
+) -> tuple[Extension, ...]:
+    """Return the extensions to negotiate, compression last.
+
+    Raises TypeError for what is none, and ValueError for two of one name.
+    """
+    if compression == "deflate":
+        compression = PerMessageDeflate()
+    both = (*extensions, *(() if compression is None else (compression,)))
+    check_extensions(both)
+    return both

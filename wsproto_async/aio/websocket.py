@@ -122,10 +122,13 @@ class WebSocket:
         self,
         message: Data | Iterable[Data] | AsyncIterable[Data],
         text: bool | None = None,
+        compress: bool | None = None,
     ) -> None:
         """Send one message: ``str`` as text, bytes-like as binary.
 
-        ``text=True`` sends UTF-8 bytes as text, ``text=False`` a ``str`` as binary. An iterable
+        ``text=True`` sends UTF-8 bytes as text, ``text=False`` a ``str`` as binary. Where the
+        connection compresses, ``compress`` overrides the threshold on the message's size: False
+        for what is compressed already, or holds a secret beside text of the peer's. An iterable
         or async iterable of either is sent as one message with a fragment for each item; other
         messages wait until it is complete, one sent from inside the iterable for ever. An error
         in its middle, cancelling included, closes the connection with 1011, since half a message
@@ -143,12 +146,12 @@ class WebSocket:
             if not sender.may_send:
                 await sender.turn()
             if is_text:
-                connection.send_text(payload)
+                connection.send_text(payload, compress=compress)
             else:
-                connection.send_binary(payload)
+                connection.send_binary(payload, compress=compress)
             sender.written()
         else:
-            await send_fragments(protocol, message, text)
+            await send_fragments(protocol, message, text, compress)
 
     async def ping(self, data: Data | None = None) -> Awaitable[float]:
         """Send a ping; await what this returns to get the latency in seconds.

@@ -21,14 +21,16 @@ __all__ = [
 ]
 
 
-def check_first_byte(first: int, message_open: bool) -> None:
+def check_first_byte(first: int, message_open: bool, rsv: int = 0) -> None:
     """Check FIN, RSV1-3 and the opcode; ``message_open`` tells of a fragmented message under way.
 
+    ``rsv`` are the reserved bits with which an extension marks a message, all or none of them.
     Raises ProtocolError.
     """
     opcode = first & 0x0F
-    # 5.2: RSV1-3 MUST be 0 unless an extension gives them a meaning.
-    if first & 0x70:
+    # 5.2: RSV1-3 MUST be 0 unless an extension gives them a meaning; RFC 7692 6: one for the
+    # message stands in its first frame.
+    if first & 0x70 and (first & 0x70 != rsv or opcode == OP_CONTINUATION or is_control(opcode)):
         raise ProtocolError("reserved bits are set")
     if not is_known_opcode(opcode):
         raise ProtocolError(f"opcode {opcode:#x} is reserved")
@@ -78,9 +80,11 @@ def check_long_length(encoded: bytes) -> None:
         raise ProtocolError("payload length is not encoded in the fewest bytes")
 
 
-def encode_frame(opcode: int, payload: bytes, *, fin: bool = True, masked: bool) -> bytes:
+def encode_frame(
+    opcode: int, payload: bytes, *, fin: bool = True, rsv: int = 0, masked: bool
+) -> bytes:
     """Return a whole frame; ``masked`` applies a fresh unpredictable key (RFC 6455 5.3, 10.3)."""
-    first = opcode | 0x80 if fin else opcode
+    first = opcode | rsv | 0x80 if fin else opcode | rsv
     mask_bit = 0x80 if masked else 0
     length = len(payload)
     if length < 126:

@@ -26,9 +26,10 @@ _JOIN_LIMIT: Final = 256
 class FrameParser:
     """Takes frames from a stream of bytes, a data frame's payload piece by piece.
 
-    ``masked`` tells which MASK bit is right: True on a server, False on a client. After
-    ``read_header`` gave True, ``opcode``, ``fin`` and ``remaining`` describe the frame that
-    ``in_frame`` says is open; ``remaining`` counts the bytes of payload not yet taken.
+    ``masked`` tells which MASK bit is right: True on a server, False on a client;
+    ``allowed_rsv`` which reserved bits an extension marks messages with. After ``read_header``
+    gave True, ``opcode``, ``fin``, ``rsv`` and ``remaining`` describe the frame that ``in_frame``
+    says is open; ``remaining`` counts the bytes of payload not yet taken.
     """
 
     __slots__ = (
@@ -38,10 +39,12 @@ class FrameParser:
         "_masking_key",
         "_message_open",
         "_pos",
+        "allowed_rsv",
         "fin",
         "in_frame",
         "opcode",
         "remaining",
+        "rsv",
     )
 
     def __init__(self, masked: bool) -> None:
@@ -51,9 +54,11 @@ class FrameParser:
         self._data = b""
         self._pos = 0
         self._backlog: bytearray | None = None
+        self.allowed_rsv = 0
         self.in_frame = False
         self.opcode = OP_CONTINUATION
         self.fin = True
+        self.rsv = 0
         self.remaining = 0
 
     @property
@@ -103,7 +108,7 @@ class FrameParser:
             available = len(data) - pos
             if available:
                 first = data[pos]
-                check_first_byte(first, self._message_open)
+                check_first_byte(first, self._message_open, self.allowed_rsv)
                 if available > 1:
                     second = data[pos + 1]
                     check_second_byte(first, second, self._masked)
@@ -127,6 +132,7 @@ class FrameParser:
         self.in_frame = True
         self.fin = first >= 0x80
         self.opcode = first & 0x0F
+        self.rsv = first & 0x70
         self.remaining = length
         self._masking_key = b""
         if self.opcode < OP_CLOSE:

@@ -7,6 +7,8 @@ import os
 from collections.abc import Sequence
 
 from ..exceptions import InvalidHeader, InvalidStatus, InvalidSubprotocol, InvalidUpgrade
+from ..extensions.base import Extension
+from .extensions import format_offers
 from .headers import Headers, HeadersLike, is_token, parse_list, parse_tokens
 from .http11 import Request, Response
 from .server import accept_token
@@ -25,6 +27,7 @@ def build_upgrade_request(
     key: str,
     *,
     subprotocols: Sequence[str] = (),
+    extensions: Sequence[Extension] = (),
     origin: str | None = None,
     additional_headers: HeadersLike = (),
     user_agent_header: str | None = None,
@@ -42,6 +45,8 @@ def build_upgrade_request(
         if len(set(subprotocols)) < len(subprotocols):
             raise ValueError("subprotocols are not all different")
         headers.add("Sec-WebSocket-Protocol", ", ".join(subprotocols))
+    if extensions:
+        headers.add("Sec-WebSocket-Extensions", format_offers(extensions))
     if user_agent_header is not None:
         headers.add("User-Agent", user_agent_header)
     if uri.credentials is not None:
@@ -70,8 +75,6 @@ def check_response(response: Response, key: str, offered: Sequence[str]) -> str 
         raise InvalidUpgrade("Connection lacks the token upgrade")
     if headers.get_all("Sec-WebSocket-Accept") != [accept_token(key)]:
         raise InvalidHeader("Sec-WebSocket-Accept does not answer the key")
-    if "Sec-WebSocket-Extensions" in headers:
-        raise InvalidHeader("server uses an extension that was not offered")
     chosen = parse_tokens(headers, "Sec-WebSocket-Protocol")
     if not chosen:
         return None

@@ -95,7 +95,7 @@ def accept_token(key: str) -> str:
     return base64.b64encode(digest).decode()
 
 
-def accept_response(key: str, subprotocol: str | None) -> Response:
+def accept_response(key: str, subprotocol: str | None, extension: str | None = None) -> Response:
     """Return the 101 that opens the connection."""
     headers = [
         ("Upgrade", "websocket"),
@@ -104,6 +104,8 @@ def accept_response(key: str, subprotocol: str | None) -> Response:
     ]
     if subprotocol is not None:
         headers.append(("Sec-WebSocket-Protocol", subprotocol))
+    if extension is not None:
+        headers.append(("Sec-WebSocket-Extensions", extension))
     return Response(101, headers=headers)
 
 

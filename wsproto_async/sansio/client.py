@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from ..exceptions import HandshakeError, InvalidMessage, InvalidState
+from ..extensions.base import Extension
 from ..handshake.body import BodyReader
 from ..handshake.client import build_upgrade_request, check_response, generate_key
+from ..handshake.extensions import check_extensions, finalize_extension
 from ..handshake.headers import HeadersLike
 from ..handshake.http11 import HeadReader, Request, Response, parse_status_line
 from ..handshake.uri import WebSocketURI, parse_uri
@@ -28,10 +30,13 @@ class ClientConnection(Connection):
     the connection; if the handshake fails, the only event is ``Close(1006)`` and ``error`` is the
     :class:`HandshakeError`. ``key`` is meant for tests: a fresh random one is the default.
 
+    ``subprotocols`` and ``extensions`` are those offered, the most preferred first.
+
     Raises ValueError for a bad URI, subprotocol or header.
     """
 
     __slots__ = (
+        "_extensions",
         "_interim",
         "_is_requested",
         "_key",
@@ -46,6 +51,7 @@ class ClientConnection(Connection):
         uri: str | WebSocketURI,
         *,
         subprotocols: Sequence[str] = (),
+        extensions: Sequence[Extension] = (),
         origin: str | None = None,
         additional_headers: HeadersLike = (),
         user_agent_header: str | None = None,
@@ -56,6 +62,8 @@ class ClientConnection(Connection):
         super().__init__(is_client=True, max_size=max_size, max_fragments=max_fragments)
         self._key = generate_key() if key is None else key
         self._offered = subprotocols
+        check_extensions(extensions)
+        self._extensions = extensions
         self._http = HeadReader(parse_status_line)
         self._interim = 0
         self._is_requested = False
@@ -63,6 +71,7 @@ class ClientConnection(Connection):
             parse_uri(uri) if isinstance(uri, str) else uri,
             self._key,
             subprotocols=subprotocols,
+            extensions=extensions,
             origin=origin,
             additional_headers=additional_headers,
             user_agent_header=user_agent_header,
@@ -85,6 +94,7 @@ class ClientConnection(Connection):
             if response is None:
                 return None
             self.subprotocol = check_response(response, self._key, self._offered)
+            self._use_extension(finalize_extension(response.headers, self._extensions))
         except HandshakeError as exc:
             self.error = exc
             self.eof_due = True

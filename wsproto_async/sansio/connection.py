@@ -21,6 +21,7 @@ from ..exceptions import (
     ProtocolError,
     WebSocketError,
 )
+from ..extensions.base import Codec
 from ..handshake.body import BodyReader
 from ..handshake.http11 import HeadReader
 from .events import Event, Ping, Pong
@@ -37,8 +38,9 @@ class Connection(Lifecycle):
 
     ``max_size`` bounds a message in bytes and ``max_fragments`` in frames; None lifts a limit.
 
-    ``close_sent`` and ``close_received`` are the Close frames seen so far, ``error`` says why
-    the connection failed, if it did. When ``eof_due`` is True, the caller shuts the writing side
+    ``codec`` is that of the extension agreed on, None if there is none or it has no more use.
+    ``close_sent`` and ``close_received`` are the Close frames seen so far, ``error`` says why the
+    connection failed, if it did. When ``eof_due`` is True, the caller shuts the writing side
     of the byte stream down after it has written what ``data_to_send`` gives.
     While ``hold_pongs`` is True only the latest Ping is remembered, and answered once it is False
     again (RFC 6455 5.5.3): for a caller that cannot write at the moment. While ``hold_failure`` is
@@ -55,12 +57,14 @@ class Connection(Lifecycle):
         "_hold_pongs",
         "_http",
         "_is_client",
+        "_is_encoding",
         "_output",
         "_output_size",
         "_parser",
         "_sending_message",
         "close_received",
         "close_sent",
+        "codec",
         "eof_due",
         "error",
         "hold_failure",
@@ -76,11 +80,13 @@ class Connection(Lifecycle):
         self._output: list[bytes] = []
         self._output_size = 0
         self._sending_message = False
+        self._is_encoding = False
         self._hold_pongs = False
         self._held_pong: bytes | None = None
         self._ended = False
         self._eof = False
         self._failure: ProtocolError | None = None
+        self.codec: Codec | None = None
         self.hold_failure = False
         self.eof_due = False
         self.error: WebSocketError | None = None
@@ -155,6 +161,11 @@ class Connection(Lifecycle):
         """
         return self._assembler.take()
 
+    def _use_extension(self, codec: Codec | None) -> None:
+        self.codec = self._assembler.codec = codec
+        if codec is not None:
+            self._parser.allowed_rsv = codec.rsv
+
     def _http_ended(self, rest: bytes) -> None:
         """The opening handshake has taken its part of the input; ``rest`` are frames."""
         self._parser.feed(rest)
@@ -168,7 +179,7 @@ class Connection(Lifecycle):
                 if not parser.read_header():
                     return None
                 if parser.opcode < OP_CLOSE:
-                    assembler.begin_frame(parser.opcode, parser.remaining)
+                    assembler.begin_frame(parser.opcode, parser.remaining, parser.rsv != 0)
             payload = parser.read_payload()
             if payload is None:
                 return None
@@ -209,6 +220,7 @@ class Connection(Lifecycle):
         self._http = None
         self._parser.discard()
         self._assembler.discard()
+        self.codec = None
         return close
 
     # Output
@@ -246,37 +258,55 @@ class Connection(Lifecycle):
         self._output_size = 0
         return data
 
-    def send_text(self, text: str | bytes, *, fin: bool = True) -> None:
+    def send_text(
+        self, text: str | bytes, *, fin: bool = True, compress: bool | None = None
+    ) -> None:
         """Send a text message, or with ``fin=False`` its first fragment; bytes must be UTF-8.
 
-        Raises ConnectionClosed, InvalidState, and UnicodeEncodeError for a lone surrogate.
+        ``compress`` says if the message goes through the extension agreed on; None leaves it to
+        the extension. Raises ConnectionClosed, InvalidState, and UnicodeEncodeError for a lone
+        surrogate.
         """
-        self._send_data(OP_TEXT, text.encode() if isinstance(text, str) else text, fin)
+        payload = text.encode() if isinstance(text, str) else text
+        self._send_message(OP_TEXT, payload, fin, compress)
 
-    def send_binary(self, data: bytes, *, fin: bool = True) -> None:
+    def send_binary(self, data: bytes, *, fin: bool = True, compress: bool | None = None) -> None:
         """Send a binary message, or with ``fin=False`` its first fragment.
 
-        Raises ConnectionClosed and InvalidState.
+        ``compress`` is as for ``send_text``. Raises ConnectionClosed and InvalidState.
         """
-        self._send_data(OP_BINARY, data, fin)
+        self._send_message(OP_BINARY, data, fin, compress)
 
     def send_continuation(self, data: bytes, *, fin: bool) -> None:
         """Send a further fragment of the message begun, the last one with ``fin=True``.
 
         Raises ConnectionClosed, and InvalidState if no message has been begun.
         """
-        self._send_data(OP_CONTINUATION, data, fin)
-
-    def _send_data(self, opcode: int, payload: bytes, fin: bool) -> None:
         self.check_open()
-        if (opcode == OP_CONTINUATION) is not self._sending_message:
-            raise InvalidState(
-                "a fragmented message is being sent: finish it first"
-                if self._sending_message
-                else "no fragmented message is being sent"
-            )
-        self._send_frame(opcode, payload, fin)
+        if not self._sending_message:
+            raise InvalidState("no fragmented message is being sent")
+        if self._is_encoding:
+            assert self.codec is not None
+            data = self.codec.encode(data, fin)
+        self._send_frame(OP_CONTINUATION, data, fin)
         self._sending_message = not fin
+
+    def _send_message(self, opcode: int, payload: bytes, fin: bool, compress: bool | None) -> None:
+        self.check_open()
+        self._check_no_message()
+        rsv = 0
+        codec = self.codec
+        if codec is not None:
+            self._is_encoding = codec.wants(payload) if compress is None else compress
+            if self._is_encoding:
+                payload = codec.encode(payload, fin)
+                rsv = codec.rsv
+        self._send_frame(opcode, payload, fin, rsv)
+        self._sending_message = not fin
+
+    def _check_no_message(self) -> None:
+        if self._sending_message:
+            raise InvalidState("a fragmented message is being sent: finish it first")
 
     def send_ping(self, payload: bytes = b"") -> None:
         """Send a Ping; raises ConnectionClosed, and ValueError for over 125 bytes."""
@@ -309,8 +339,8 @@ class Connection(Lifecycle):
         self._send_frame(OP_CLOSE, payload)
         self._advance(Cause.CLOSE_SENT)
 
-    def _send_frame(self, opcode: int, payload: bytes, fin: bool = True) -> None:
-        self._write(encode_frame(opcode, payload, fin=fin, masked=self._is_client))
+    def _send_frame(self, opcode: int, payload: bytes, fin: bool = True, rsv: int = 0) -> None:
+        self._write(encode_frame(opcode, payload, fin=fin, rsv=rsv, masked=self._is_client))
 
     def send_frame(self, frame: bytes) -> None:
         """Send one message that was framed before, and masked if this end is a client's.
@@ -318,8 +348,7 @@ class Connection(Lifecycle):
         Raises ConnectionClosed, and InvalidState between the fragments of another message.
         """
         self.check_open()
-        if self._sending_message:
-            raise InvalidState("a fragmented message is being sent: finish it first")
+        self._check_no_message()
         self._write(frame)
 
     def _write(self, data: bytes) -> None:

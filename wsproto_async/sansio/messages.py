@@ -1,10 +1,12 @@
-"""Fragments -> whole, validated messages. The limits on a message live here."""
+"""Fragments -> whole, decoded, validated messages. The limits on a message live here."""
 
 from __future__ import annotations
 
 from ..codec.opcodes import OP_CONTINUATION, OP_TEXT
 from ..codec.utf8 import Utf8Decoder
 from ..exceptions import ProtocolError
+from ..extensions.base import Codec
+from .buffer import MessageBuffer
 
 __all__ = ["MessageAssembler"]
 
@@ -12,69 +14,105 @@ __all__ = ["MessageAssembler"]
 class MessageAssembler:
     """Assembles one message at a time.
 
-    ``max_size`` bounds its payload in bytes, ``max_fragments`` the number of its frames; None
-    lifts a limit. A message in several pieces is held in one buffer, an empty fragment costs
-    nothing.
+    ``max_size`` bounds its payload in bytes, as it comes and as ``codec`` decodes it,
+    ``max_fragments`` the number of its frames; None lifts a limit. A message in several pieces is
+    held in one buffer, an empty fragment costs nothing.
     """
 
     __slots__ = (
         "_buffer",
         "_decoder",
         "_fragments",
+        "_is_encoded",
         "_max_fragments",
         "_max_size",
         "_opcode",
         "_size",
+        "_size_decoded",
+        "codec",
     )
 
     def __init__(self, max_size: int | None, max_fragments: int | None) -> None:
         self._max_size = max_size
         self._max_fragments = max_fragments
         self._opcode = OP_CONTINUATION
+        self._is_encoded = False
         self._size = 0
+        self._size_decoded = 0
         self._fragments = 0
-        self._buffer: bytearray | None = None
+        self._buffer: MessageBuffer | None = None
         self._decoder: Utf8Decoder | None = None
+        self.codec: Codec | None = None
 
     @property
     def buffered(self) -> int:
         """How many bytes of an unfinished message are held."""
-        return 0 if self._buffer is None else len(self._buffer)
+        return 0 if self._buffer is None else self._buffer.size
 
-    def begin_frame(self, opcode: int, length: int) -> None:
-        """Account for a data frame, before its payload.
+    def begin_frame(self, opcode: int, length: int, is_encoded: bool = False) -> None:
+        """Account for a data frame, before its payload; the first one tells of the codec's work.
 
         Raises ProtocolError: 1009 if the message gets too big, 1008 if it has too many fragments.
         """
         if opcode != OP_CONTINUATION:
             self._opcode = opcode
-            self._size = 0
+            self._is_encoded = is_encoded
+            self._size = self._size_decoded = 0
             self._fragments = 0
         self._size += length
-        if self._max_size is not None and self._size > self._max_size:
-            raise ProtocolError(f"message over {self._max_size} bytes", 1009)
+        self._check_size(self._size)
         self._fragments += 1
         if self._max_fragments is not None and self._fragments > self._max_fragments:
             raise ProtocolError(f"message in over {self._max_fragments} fragments", 1008)
 
+    def _check_size(self, size: int) -> None:
+        if self._max_size is not None and size > self._max_size:
+            raise ProtocolError(f"message over {self._max_size} bytes", 1009)
+
     def add(self, payload: bytes, final: bool) -> str | bytes | None:
         """Append a piece of payload; return the message at its ``final`` piece.
 
-        Raises ProtocolError(1007) at the first byte that is not UTF-8 in a text.
+        Raises ProtocolError: 1007 at the first byte that is not UTF-8 in a text, and what the
+        codec raises.
         """
-        if final and self._buffer is None:
-            return self._decode(payload) if self._opcode == OP_TEXT else payload
         if self._buffer is None:
-            self._buffer = bytearray()
+            if final and not self._is_encoded:
+                return self._decode(payload) if self._opcode == OP_TEXT else payload
+            self._buffer = MessageBuffer(self._max_size)
             self._decoder = Utf8Decoder() if self._opcode == OP_TEXT else None
+        if self._is_encoded:
+            assert self.codec is not None
+            self.codec.decode(payload, final, self)
+        else:
+            self._hold(payload)
+        return self._finish(self._buffer) if final else None
+
+    def append(self, piece: bytes) -> None:
+        """Append what the codec has decoded.
+
+        Raises ProtocolError: 1009 if the message gets too big, 1007 if it is no text.
+        """
+        self._size_decoded += len(piece)
+        self._check_size(self._size_decoded)
+        self._hold(piece)
+
+    def recent(self, size: int) -> bytes:
+        """Return the last bytes that are held, at most ``size``."""
+        return b"" if self._buffer is None else self._buffer.recent(size)
+
+    def _hold(self, piece: bytes) -> None:
+        assert self._buffer is not None
         if self._decoder is not None:
-            self._decoder.decode(payload, final)
-        self._buffer += payload
-        if not final:
-            return None
-        message = bytes(self._buffer) if self._decoder is None else self._buffer.decode()
+            self._decoder.decode(piece, False)
+        self._buffer.append(piece)
+
+    def _finish(self, buffer: MessageBuffer) -> str | bytes:
+        decoder = self._decoder
         self._buffer = self._decoder = None
-        return message
+        if decoder is None:
+            return buffer.getvalue()
+        decoder.decode(b"", True)
+        return buffer.getvalue().decode()
 
     @staticmethod
     def _decode(payload: bytes) -> str:
@@ -84,8 +122,8 @@ class MessageAssembler:
             raise ProtocolError("text is not UTF-8", 1007) from None
 
     def discard(self) -> None:
-        """Forget the unfinished message."""
-        self._buffer = self._decoder = None
+        """Forget the unfinished message, and the codec."""
+        self._buffer = self._decoder = self.codec = None
 
     def take(self) -> str | bytes:
         """Give out what is held of the unfinished message; empty if nothing is.
@@ -96,10 +134,5 @@ class MessageAssembler:
         if self._buffer is None:
             return b""
         if self._decoder is None:
-            taken: str | bytes = bytes(self._buffer)
-            self._buffer.clear()
-            return taken
-        whole = len(self._buffer) - self._decoder.pending
-        taken = self._buffer[:whole].decode()
-        del self._buffer[:whole]
-        return taken
+            return self._buffer.take(self._buffer.size)
+        return self._buffer.take(self._buffer.size - self._decoder.pending).decode()

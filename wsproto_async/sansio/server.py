@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..exceptions import HandshakeError, InvalidMessage, InvalidState
+from ..extensions.base import Codec, Extension
+from ..handshake.extensions import accept_extension, check_extensions
 from ..handshake.headers import parse_tokens
 from ..handshake.http11 import HeadReader, Request, Response, parse_request_line
 from ..handshake.origin import Origins, check_origin
@@ -30,11 +32,14 @@ class ServerConnection(Connection):
     ``accept`` or ``reject`` returns, or with a :class:`Response` of your own for plain HTTP.
     A request that is not valid HTTP is refused at once; then the only event is ``Close(1006)``.
 
-    ``subprotocols`` are those supported, the most preferred first. ``origins`` is explained at
+    ``subprotocols`` are those supported, the most preferred first; ``extensions`` as well, of
+    which a connection uses one at most. ``origins`` is explained at
     :func:`wsproto_async.serve`. ``server_header`` is the value of Server in responses.
     """
 
     __slots__ = (
+        "_codec_accepted",
+        "_extensions",
         "_origins",
         "_server_header",
         "_subprotocols",
@@ -48,6 +53,7 @@ class ServerConnection(Connection):
         *,
         origins: Origins = "same-origin",
         subprotocols: Sequence[str] = (),
+        extensions: Sequence[Extension] = (),
         server_header: str | None = None,
         max_size: int | None = 2**20,
         max_fragments: int | None = 2**14,
@@ -55,6 +61,9 @@ class ServerConnection(Connection):
         super().__init__(is_client=False, max_size=max_size, max_fragments=max_fragments)
         self._origins = origins
         self._subprotocols = subprotocols
+        check_extensions(extensions)
+        self._extensions = extensions
+        self._codec_accepted: Codec | None = None
         self._server_header = server_header
         self._http = HeadReader(parse_request_line)
         self.request: Request | None = None
@@ -97,6 +106,7 @@ class ServerConnection(Connection):
             key = check_upgrade(request)
             check_origin(request, self._origins)
             offered = parse_tokens(request.headers, "Sec-WebSocket-Protocol")
+            extension, codec = accept_extension(request.headers, self._extensions)
         except HandshakeError as exc:
             self.error = exc
             return refusal(exc)
@@ -107,7 +117,8 @@ class ServerConnection(Connection):
             if chosen is not None and chosen not in offered:
                 raise ValueError(f"subprotocol {chosen!r} was not offered: {offered}")
             self.subprotocol = chosen
-        return accept_response(key, self.subprotocol)
+        self._codec_accepted = codec
+        return accept_response(key, self.subprotocol, extension)
 
     def reject(self, status: int, text: str = "") -> Response:
         """Return a response that refuses the request; raises ValueError if ``status`` cannot."""
@@ -131,6 +142,8 @@ class ServerConnection(Connection):
         self.response = response = finish_response(response, self._server_header)
         self._write(response.serialize(with_body=method != "HEAD"))
         if response.status == 101:
+            if "Sec-WebSocket-Extensions" in response.headers:
+                self._use_extension(self._codec_accepted)
             self._advance(Cause.HANDSHAKE_COMPLETED)
         else:
             self.eof_due = True

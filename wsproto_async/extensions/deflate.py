@@ -1,0 +1,179 @@
+"""permessage-deflate: payload <-> DEFLATE (RFC 7692 7.2).
+
+Laws: inflating stops as soon as the message is full. A message that ends in the middle of its
+DEFLATE data is an error. Without context takeover nothing is kept between messages: what is
+decoded never comes from another message, nor what is encoded.
+"""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from collections.abc import Hashable
+from typing import Any, Final
+
+from ..exceptions import ProtocolError
+from .base import Codec, MessageSink
+
+__all__ = ["DeflateCodec"]
+
+RSV1: Final = 0x40
+
+# 7.2.1: what a flush ends with, and no message carries.
+_TAIL: Final = b"\x00\x00\xff\xff"
+# After the tail, a last block that holds one byte shows if the data before it was complete.
+_SENTINEL: Final = b"\x01\x01\x00\xfe\xff!"
+_SENTINEL_TEXT: Final = b"!"
+
+_INPUT_SIZE: Final = 16384  # bytes: zlib copies what it leaves over of its input each time
+_OUTPUT_SIZE: Final = 8192
+_THRESHOLD: Final = 1024  # bytes; smaller messages hardly shrink
+_MAX_FINAL_BLOCKS: Final = 4096  # in a message: each costs as much as a kilobyte of data
+
+
+class _SharedDeflaters(threading.local):
+    """A thread's deflaters, one for each level and window, which a full flush makes forget."""
+
+    def __init__(self) -> None:
+        self.by_setting: dict[Hashable, Any] = {}
+
+    def get(self, level: int, bits: int) -> Any:
+        deflater = self.by_setting.get((level, bits))
+        if deflater is None:
+            deflater = self.by_setting[level, bits] = _new_deflater(level, bits)
+        return deflater
+
+
+_shared_deflaters: Final = _SharedDeflaters()
+
+
+def _new_deflater(level: int, bits: int) -> Any:
+    # zlib makes no raw DEFLATE with a window of 2**8, but with 2**9 it uses only 250 bytes of it.
+    return zlib.compressobj(level, zlib.DEFLATED, -max(bits, 9))
+
+
+class DeflateCodec(Codec):
+    """One connection's compression, as agreed.
+
+    ``threshold`` is the least size to compress, None for 1024 or what the peer compresses itself;
+    ``encode_stateless`` and ``decode_stateless`` stand for no context takeover.
+    """
+
+    __slots__ = (
+        "_bits",
+        "_deflater",
+        "_encode_bits",
+        "_final_blocks",
+        "_follows_peer",
+        "_history",
+        "_inflater",
+        "_level",
+        "_output_size",
+        "_size",
+        "_threshold",
+        "encoding",
+    )
+
+    rsv = RSV1
+
+    def __init__(
+        self,
+        level: int,
+        threshold: int | None,
+        *,
+        encode_bits: int,
+        encode_stateless: bool,
+        decode_bits: int,
+        decode_stateless: bool,
+    ) -> None:
+        self._level = level
+        self._threshold = _THRESHOLD if threshold is None else threshold
+        self._follows_peer = threshold is None
+        self._encode_bits = encode_bits
+        self._deflater: Any = None if encode_stateless else _new_deflater(level, encode_bits)
+        self.encoding = ("permessage-deflate", level, encode_bits) if encode_stateless else None
+        self._bits = decode_bits
+        # zlib sees that a distance is outside of the window where it is outside of this as well.
+        self._output_size = _OUTPUT_SIZE if decode_bits == 15 else 2**decode_bits // 8
+        self._inflater: Any = None
+        self._size = 0
+        self._final_blocks = 0
+        self._history: bytearray | None = None if decode_stateless else bytearray()
+
+    def wants(self, payload: bytes) -> bool:
+        return len(payload) >= self._threshold
+
+    def encode(self, payload: bytes, fin: bool) -> bytes:
+        deflater, flush = self._deflater, zlib.Z_SYNC_FLUSH
+        if deflater is None:
+            deflater = _shared_deflaters.get(self._level, self._encode_bits)
+            flush = zlib.Z_FULL_FLUSH
+        data: bytes = deflater.compress(payload) + deflater.flush(flush)
+        if not fin:
+            return data
+        # Nothing to flush, nothing came: an empty block without its tail then (7.2.3.6).
+        return data[: -len(_TAIL)] or b"\x00"
+
+    def decode(self, payload: bytes, fin: bool, message: MessageSink) -> None:
+        try:
+            if self._inflater is None:
+                self._inflater = self._new_inflater(message)
+            for start in range(0, len(payload), _INPUT_SIZE):
+                self._inflate(payload[start : start + _INPUT_SIZE], message)
+            if fin:
+                self._finish()
+        except zlib.error:
+            raise ProtocolError("payload is not valid DEFLATE data", 1007) from None
+
+    def _new_inflater(self, message: MessageSink) -> Any:
+        """Return an inflater for what follows, whose window holds what came before."""
+        window = 2**self._bits
+        recent = message.recent(window) if self._history is None else self._history[-window:]
+        if not recent:
+            return zlib.decompressobj(-self._bits)
+        return zlib.decompressobj(-self._bits, recent)
+
+    def _inflate(self, data: bytes, message: MessageSink) -> None:
+        is_full = False
+        while data or is_full:
+            if self._inflater is None:
+                self._inflater = self._new_inflater(message)
+            inflater = self._inflater
+            piece = inflater.decompress(data, self._output_size)
+            if piece:
+                message.append(piece)
+                self._size += len(piece)
+                self._remember(piece)
+            is_full = len(piece) == self._output_size
+            data = inflater.unconsumed_tail
+            if inflater.eof:
+                # 7.2.3.4: a final block ends zlib's stream, but neither the message nor the window.
+                data = inflater.unused_data
+                is_full = False
+                self._inflater = None
+                self._final_blocks += 1
+                if self._final_blocks > _MAX_FINAL_BLOCKS:
+                    raise ProtocolError(f"message in over {_MAX_FINAL_BLOCKS} final blocks", 1008)
+
+    def _remember(self, piece: bytes) -> None:
+        if self._history is not None:
+            self._history += piece
+            if len(self._history) > 65536:
+                del self._history[:-32768]
+
+    def _finish(self) -> None:
+        """Check that the message ends where its DEFLATE data does."""
+        inflater = self._inflater
+        if self._follows_peer and self._size < self._threshold:
+            self._threshold = self._size
+        self._size = self._final_blocks = 0
+        if inflater is None:
+            return  # with a final block
+        if self._history is None:
+            self._inflater = None
+        elif inflater.decompress(_TAIL, 1) or inflater.eof:
+            raise ProtocolError("message ends inside its DEFLATE data", 1007)
+        check, tail = (inflater, _TAIL) if self._history is None else (inflater.copy(), b"")
+        is_complete = check.decompress(tail + _SENTINEL, 2) == _SENTINEL_TEXT
+        if not is_complete or not check.eof or check.unused_data:
+            raise ProtocolError("message ends inside its DEFLATE data", 1007)
