@@ -155,6 +155,9 @@ class FrameParser:
         end = self._pos + size
         payload = self._data[self._pos : end]
         self._pos = end
+        if end == len(self._data):  # not held beside what it becomes
+            self._data = b""
+            self._pos = 0
         self.remaining -= size
         self.in_frame = self.remaining > 0
         if self._masked and size:

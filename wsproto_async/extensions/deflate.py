@@ -25,8 +25,8 @@ _TAIL: Final = b"\x00\x00\xff\xff"
 _SENTINEL: Final = b"\x01\x01\x00\xfe\xff!"
 _SENTINEL_TEXT: Final = b"!"
 
-_INPUT_SIZE: Final = 16384  # bytes: zlib copies what it leaves over of its input each time
-_OUTPUT_SIZE: Final = 8192
+_INPUT_SIZE: Final = 4096  # bytes: zlib copies what it leaves over of its input each time
+_OUTPUT_SIZE: Final = 4096
 _THRESHOLD: Final = 1024  # bytes; smaller messages hardly shrink
 _MAX_FINAL_BLOCKS: Final = 4096  # in a message: each costs as much as a kilobyte of data
 
