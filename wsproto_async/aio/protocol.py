@@ -55,7 +55,6 @@ class WebSocketProtocol(asyncio.Protocol):
     __slots__ = (
         "__weakref__",
         "_is_behind",
-        "_is_dropping",
         "_is_ended",
         "_lost",
         "_on_deadline",
@@ -88,6 +87,7 @@ class WebSocketProtocol(asyncio.Protocol):
     ) -> None:
         self._owner = owner
         self.connection = connection
+        connection.partial_limit = settings.read_limit
         self.settings = settings
         self.loop = loop
         self._queue = ReceiveQueue(settings.read_limit)
@@ -97,7 +97,6 @@ class WebSocketProtocol(asyncio.Protocol):
         self.sender = Sender(connection, self._queue, loop)
         self.keepalive = Keepalive(self)
         self._is_behind = False
-        self._is_dropping = False
         self._is_ended = False
         self.is_reading_paused = False
         self._on_deadline: Callable[[], None] = self._open_expired
@@ -153,15 +152,18 @@ class WebSocketProtocol(asyncio.Protocol):
             self._is_behind = queue.is_full and connection.close_sent is None
             if self._is_behind:
                 break
+            if connection.close_sent is not None and (queue.is_full or connection.is_partial_held):
+                # After our Close frame, what finds no room is dropped, with what follows it.
+                connection.drop_messages = True
+                connection.partial_limit = None
             event = connection.next_event()
             if event is None:
+                if connection.close_sent is not None and connection.is_partial_held:
+                    continue
                 break
             if isinstance(event, (str, bytes)):
-                # After our Close frame, what finds no room is dropped: with what follows it.
-                self._is_dropping = self._is_dropping or queue.is_full
-                if not self._is_dropping:
-                    queue.put(event)
-                    connection.hold_failure = True
+                queue.put(event)
+                connection.hold_failure = True
             else:
                 self._handle(event)
         if connection.is_failure_held and self._on_deadline != self._fail:
@@ -208,7 +210,7 @@ class WebSocketProtocol(asyncio.Protocol):
         else:
             # recv() wants the message whole; else its pieces wait until somebody asks.
             wanted = self._receiver is not None and not self._receiver_takes_part
-            too_much = not wanted and connection.buffered_message > self.settings.read_limit
+            too_much = not wanted and connection.is_partial_held
         if too_much is self.is_reading_paused or self.transport.is_closing():
             return
         self.is_reading_paused = too_much
@@ -230,11 +232,16 @@ class WebSocketProtocol(asyncio.Protocol):
         self.sender.flush()
         self._receiver = self.loop.create_future()
         self._receiver_takes_part = part
+        if not part:
+            self.connection.partial_limit = None  # the message is wanted whole
+            if self.connection.buffered_message:
+                self._parse()
         self._control_reading()
         try:
             await self._receiver
         finally:
             self._receiver = None
+            self.connection.partial_limit = self.settings.read_limit
 
     def has_message(self) -> bool:
         """Tell if a message has arrived.
@@ -266,7 +273,7 @@ class WebSocketProtocol(asyncio.Protocol):
     def take_part(self) -> str | bytes:
         """Take what is there of an unfinished message; empty if nothing is."""
         part = self.connection.take_partial()
-        self._control_reading()
+        self._parse()  # what did not come in beside it
         return part
 
     # Deadlines

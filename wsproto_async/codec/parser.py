@@ -17,10 +17,11 @@ from .frames import (
 from .mask import apply_mask
 from .opcodes import OP_CLOSE, OP_CONTINUATION
 
-__all__ = ["FrameParser"]
+__all__ = ["MAX_PAYLOAD", "FrameParser"]
 
 # Up to this much unread input is cheaper joined with what follows than kept beside it.
 _JOIN_LIMIT: Final = 256
+MAX_PAYLOAD: Final = 2**63 - 1  # RFC 6455 5.2
 
 
 class FrameParser:
@@ -139,15 +140,15 @@ class FrameParser:
             self._message_open = not self.fin
         return True
 
-    def read_payload(self) -> bytes | None:
+    def read_payload(self, limit: int = MAX_PAYLOAD) -> bytes | None:
         """Take what has arrived of the open frame's payload, unmasked; None if nothing has.
 
         A control frame's payload comes whole; a data frame's in as many pieces as it arrives in,
-        and an empty one at the end only if the frame itself is empty.
+        of ``limit`` bytes at most, and an empty one at the end only if the frame itself is empty.
         """
         if self._masked and not self._masking_key and not self._read_masking_key():
             return None
-        size = self.remaining
+        size = min(self.remaining, limit)
         if len(self._data) - self._pos < size and self._refill_for_payload() < size:
             size = len(self._data)
             if size == 0 or self.opcode >= OP_CLOSE:

@@ -7,12 +7,12 @@ input is dropped. ``close_sent`` and ``close_received`` are set once.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from ..codec.close import Close, decode_close, encode_close
 from ..codec.frames import encode_frame
 from ..codec.opcodes import OP_BINARY, OP_CLOSE, OP_CONTINUATION, OP_PING, OP_PONG, OP_TEXT
-from ..codec.parser import FrameParser
+from ..codec.parser import MAX_PAYLOAD, FrameParser
 from ..exceptions import (
     ConnectionClosed,
     ConnectionClosedError,
@@ -31,6 +31,8 @@ from .state import Cause, Lifecycle, State
 __all__ = ["Connection"]
 
 _OK_CODES = (1000, 1001, 1005)
+# What is encoded may become a thousand times longer: so much of it, and then a look at the limit.
+_ENCODED_STEP: Final = 1024
 
 
 class Connection(Lifecycle):
@@ -46,6 +48,9 @@ class Connection(Lifecycle):
     again (RFC 6455 5.5.3): for a caller that cannot write at the moment. While ``hold_failure`` is
     True a violation ends the input, but the Close frame waits until it is False again: for a
     caller that has messages from before it to answer.
+    ``partial_limit`` is how much of an unfinished message may be held, None for all of it:
+    parsing an encoded one stops there until ``take_partial`` is called. While ``drop_messages`` is
+    True messages are passed over unseen: for a caller that waits for the end.
     """
 
     __slots__ = (
@@ -65,9 +70,11 @@ class Connection(Lifecycle):
         "close_received",
         "close_sent",
         "codec",
+        "drop_messages",
         "eof_due",
         "error",
         "hold_failure",
+        "partial_limit",
         "received_first",
     )
 
@@ -88,6 +95,8 @@ class Connection(Lifecycle):
         self._failure: ProtocolError | None = None
         self.codec: Codec | None = None
         self.hold_failure = False
+        self.partial_limit: int | None = None
+        self.drop_messages = False
         self.eof_due = False
         self.error: WebSocketError | None = None
         self.close_sent: Close | None = None
@@ -153,6 +162,12 @@ class Connection(Lifecycle):
         """Tell if a violation waits for ``hold_failure`` to be False."""
         return self._failure is not None and not self._ended
 
+    @property
+    def is_partial_held(self) -> bool:
+        """Tell if an unfinished message has reached ``partial_limit``."""
+        limit = self.partial_limit
+        return limit is not None and self._assembler.buffered >= limit
+
     def take_partial(self) -> str | bytes:
         """Give out what is held of an unfinished message, so that it need not be held whole.
 
@@ -178,13 +193,21 @@ class Connection(Lifecycle):
             if not parser.in_frame:
                 if not parser.read_header():
                     return None
-                if parser.opcode < OP_CLOSE:
+                if parser.opcode < OP_CLOSE and not self.drop_messages:
                     assembler.begin_frame(parser.opcode, parser.remaining, parser.rsv != 0)
-            payload = parser.read_payload()
+            limit = MAX_PAYLOAD
+            if assembler.is_encoded and self.partial_limit is not None:
+                if self.is_partial_held and parser.opcode < OP_CLOSE:
+                    return None
+                limit = _ENCODED_STEP
+            payload = parser.read_payload(limit)
             if payload is None:
                 return None
             if parser.opcode >= OP_CLOSE:
                 return self._receive_control(parser.opcode, payload)
+            if self.drop_messages:
+                assembler.discard()
+                continue
             message = assembler.add(payload, parser.fin and not parser.in_frame)
             if message is not None:
                 return message

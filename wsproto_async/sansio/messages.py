@@ -23,26 +23,26 @@ class MessageAssembler:
         "_buffer",
         "_decoder",
         "_fragments",
-        "_is_encoded",
         "_max_fragments",
         "_max_size",
         "_opcode",
         "_size",
         "_size_decoded",
         "codec",
+        "is_encoded",
     )
 
     def __init__(self, max_size: int | None, max_fragments: int | None) -> None:
         self._max_size = max_size
         self._max_fragments = max_fragments
         self._opcode = OP_CONTINUATION
-        self._is_encoded = False
         self._size = 0
         self._size_decoded = 0
         self._fragments = 0
         self._buffer: MessageBuffer | None = None
         self._decoder: Utf8Decoder | None = None
         self.codec: Codec | None = None
+        self.is_encoded = False
 
     @property
     def buffered(self) -> int:
@@ -56,7 +56,7 @@ class MessageAssembler:
         """
         if opcode != OP_CONTINUATION:
             self._opcode = opcode
-            self._is_encoded = is_encoded
+            self.is_encoded = is_encoded
             self._size = self._size_decoded = 0
             self._fragments = 0
         self._size += length
@@ -76,11 +76,11 @@ class MessageAssembler:
         codec raises.
         """
         if self._buffer is None:
-            if final and not self._is_encoded:
+            if final and not self.is_encoded:
                 return self._decode(payload) if self._opcode == OP_TEXT else payload
             self._buffer = MessageBuffer(self._max_size)
             self._decoder = Utf8Decoder() if self._opcode == OP_TEXT else None
-        if self._is_encoded:
+        if self.is_encoded:
             assert self.codec is not None
             self.codec.decode(payload, final, self)
         else:

@@ -1,0 +1,105 @@
+"""Run all 517 Autobahn cases against our server and our client, on asyncio and on uvloop.
+
+Passed is what is OK in both of a case's verdicts, behavior and behaviorClose; three cases have no
+right answer and are INFORMATIONAL. Reports for a browser go to build/autobahn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+REPORTS = ROOT / "build" / "autobahn"
+PEER = [sys.executable, str(Path(__file__).with_name("peer.py"))]
+SUITE = str(Path(sys.executable).with_name("kosoku"))
+
+CASES = 517
+# Binary rubbish after a Close frame, and two close codes that nobody has registered.
+INFORMATIONAL = {"7.1.6", "7.13.1", "7.13.2"}
+TIME_LIMIT = 1200  # seconds for one run
+
+
+@contextlib.contextmanager
+def started(command: list[str], **options: object) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(command, cwd=ROOT, text=True, **options)  # type: ignore[call-overload]
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def run_against_server(loop: str, parallel: int, cases: list[str], reports: Path) -> None:
+    with started([*PEER, loop], stdout=subprocess.PIPE) as server:
+        port = server.stdout.readline().strip()
+        uri = f"ws://127.0.0.1:{port}"
+        suite = [SUITE, uri, "-p", str(parallel), "-o", str(reports), *cases]
+        subprocess.run(
+            suite, timeout=TIME_LIMIT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+
+def run_against_client(loop: str, parallel: int, cases: list[str], reports: Path) -> None:
+    suite = [SUITE, "-m", "fuzzingserver", "127.0.0.1:0", "-o", str(reports), *cases]
+    with started(suite, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as server:
+        uri = re.search(r"ws://\S+", server.stderr.readline())[0]
+        client = [*PEER, loop, uri, "--parallel", str(parallel)]
+        subprocess.run(client, check=True, timeout=TIME_LIMIT)
+        server.communicate(timeout=60)
+
+
+def judge(reports: Path) -> tuple[int, list[str]]:
+    """Return how many cases are as they must be, and a line for each that is not."""
+    index = json.loads((reports / "index.json").read_text())
+    # A case that never got to an answer stands under the suite's name for us.
+    verdicts = {case: verdict for cases in index.values() for case, verdict in cases.items()}
+    print("  ", dict(Counter(v["behavior"] for v in verdicts.values())), flush=True)
+    wrong = []
+    for case, verdict in verdicts.items():
+        found = verdict["behavior"], verdict["behaviorClose"]
+        if found != (("INFORMATIONAL",) * 2 if case in INFORMATIONAL else ("OK", "OK")):
+            wrong.append(f"{case}: {found[0]}, close {found[1]}, {verdict['duration']} ms")
+    return len(verdicts) - len(wrong), wrong
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--role", choices=["server", "client"], action="append")
+    parser.add_argument("--loop", choices=["asyncio", "uvloop"], action="append")
+    parser.add_argument("--parallel", type=int, default=2, help="how many cases at a time")
+    parser.add_argument("--case", action="append", default=[], help="an id or a pattern: 12.1.*")
+    arguments = parser.parse_args()
+    cases = [word for case in arguments.case for word in ("-i", case)]
+    passed = failed = 0
+    for role in arguments.role or ["server", "client"]:
+        run = run_against_server if role == "server" else run_against_client
+        for loop in arguments.loop or ["asyncio", "uvloop"]:
+            reports = REPORTS / f"{role}-{loop}"
+            shutil.rmtree(reports, ignore_errors=True)
+            print(f"our {role} on {loop}:", flush=True)
+            start = time.monotonic()
+            run(loop, arguments.parallel, cases, reports)
+            right, wrong = judge(reports)
+            if not cases and right + len(wrong) != CASES:
+                wrong.append(f"{right + len(wrong)} cases were run, not {CASES}")
+            print(*(f"    {line}" for line in wrong), sep="\n", end="")
+            print(f"   {right} as they must be, in {time.monotonic() - start:.0f} s", flush=True)
+            passed += right
+            failed += len(wrong)
+    print(f"reports: {REPORTS.relative_to(ROOT)}/*/index.html")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
