@@ -11,7 +11,7 @@ PURE := wsproto_async/codec/*,wsproto_async/handshake/*,wsproto_async/sansio/*
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test coverage bench test-node test-browser lint format types docs build check clean
+.PHONY: help demo test coverage bench autobahn test-node test-browser lint format types docs build check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -33,6 +33,10 @@ coverage: $(VENV)/.test ## show what the tests do not reach, in all of the packa
 
 bench: $(VENV)/.test ## measure echo beside websockets and print a table (a minute or two)
 	$(PY) benchmarks/echo.py
+
+# AUTOBAHN="--role client --loop asyncio --case '12.1.*'" runs less of it.
+autobahn: $(VENV)/.autobahn ## run Autobahn's 517 cases against our server and our client, on both loops
+	$(PY) tests/autobahn/run.py $(AUTOBAHN)
 
 test-node: $(VENV)/.test tests/interop/node/node_modules/.done ## run the tests against Node's WebSocket packages
 	$(PY) -m pytest -m node
@@ -62,10 +66,10 @@ build: $(VENV)/.build ## build the sdist and the wheel into dist/, and install t
 	build/venv/bin/python -m pip install --quiet dist/*.whl
 	cd build && venv/bin/python -I -W error -c 'import wsproto_async as w; print("the wheel installs:", *w.__all__)'
 
-check: lint types test docs test-node test-browser build ## all of the above
+check: lint types test docs test-node test-browser autobahn build ## all of the above
 
 clean: ## remove everything that make made
-	rm -rf $(VENV) build dist docs/_build docs/_generated htmlcov *.egg-info
+	rm -rf $(VENV) build dist reports docs/_build docs/_generated htmlcov *.egg-info
 	rm -rf .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -rf tests/interop/node/node_modules tests/browser/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -81,7 +85,7 @@ $(VENV)/.run: pyproject.toml | $(PY)
 	$(PY) -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
-$(VENV)/.test $(VENV)/.lint $(VENV)/.docs $(VENV)/.build: $(VENV)/.%: pyproject.toml | $(PY)
+$(VENV)/.test $(VENV)/.autobahn $(VENV)/.lint $(VENV)/.docs $(VENV)/.build: $(VENV)/.%: pyproject.toml | $(PY)
 	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[$*]'
 	@touch $@
 

@@ -1,7 +1,7 @@
 """Run all 517 Autobahn cases against our server and our client, on asyncio and on uvloop.
 
 Passed is what is OK in both of a case's verdicts, behavior and behaviorClose; three cases have no
-right answer and are INFORMATIONAL. Reports for a browser go to build/autobahn.
+right answer and are INFORMATIONAL. Reports for a browser go to reports/autobahn.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-REPORTS = ROOT / "build" / "autobahn"
+REPORTS = ROOT / "reports" / "autobahn"
 PEER = [sys.executable, str(Path(__file__).with_name("peer.py"))]
 SUITE = str(Path(sys.executable).with_name("kosoku"))
 

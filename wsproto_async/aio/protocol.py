@@ -164,6 +164,7 @@ class WebSocketProtocol(asyncio.Protocol):
             if isinstance(event, (str, bytes)):
                 queue.put(event)
                 connection.hold_failure = True
+                connection.partial_limit = self.settings.read_limit  # nobody waits for the next
             else:
                 self._handle(event)
         if connection.is_failure_held and self._on_deadline != self._fail:
@@ -225,23 +226,24 @@ class WebSocketProtocol(asyncio.Protocol):
 
         ``has_message`` has been asked before, and nothing been awaited since.
         """
-        if self.connection.is_failure_held:
+        connection = self.connection
+        if connection.is_failure_held:
             self._fail()
             return
-        self.connection.hold_failure = False
+        connection.hold_failure = False
         self.sender.flush()
         self._receiver = self.loop.create_future()
         self._receiver_takes_part = part
         if not part:
-            self.connection.partial_limit = None  # the message is wanted whole
-            if self.connection.buffered_message:
+            connection.partial_limit = None  # the message is wanted whole
+            if connection.buffered_message:
                 self._parse()
         self._control_reading()
         try:
             await self._receiver
         finally:
             self._receiver = None
-            self.connection.partial_limit = self.settings.read_limit
+            connection.partial_limit = self.settings.read_limit
 
     def has_message(self) -> bool:
         """Tell if a message has arrived.
