@@ -6,8 +6,8 @@ PYTHON ?= python3
 PORT ?= 8765
 VENV := .venv
 PY := $(VENV)/bin/python
-# The three layers that do no IO: every branch of them is tested.
-PURE := wsproto_async/codec/*,wsproto_async/handshake/*,wsproto_async/sansio/*
+# The four layers that do no IO: every branch of them is tested.
+PURE := wsproto_async/codec/*,wsproto_async/extensions/*,wsproto_async/handshake/*,wsproto_async/sansio/*
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -20,7 +20,7 @@ demo: $(VENV)/.run ## start the demo page and print its address (PORT=8765)
 	$(PY) examples/demo/server.py --port $(PORT)
 
 # Measuring coverage takes longer than testing, so it is done where it is gated.
-PURE_TESTS := tests/codec tests/handshake tests/sansio
+PURE_TESTS := tests/codec tests/extensions tests/handshake tests/sansio
 
 test: $(VENV)/.test ## run the tests that need only Python, on asyncio and on uvloop
 	$(PY) -m pytest $(PURE_TESTS) -n auto --cov --cov-report=
