@@ -25,7 +25,7 @@ PURE_TESTS := tests/codec tests/extensions tests/handshake tests/sansio
 test: $(VENV)/.test ## run the tests that need only Python, on asyncio and on uvloop
 	$(PY) -m pytest $(PURE_TESTS) -n auto --cov --cov-report=
 	$(PY) -m coverage report --include='$(PURE)' --fail-under=100
-	$(PY) -m pytest -m "not browser and not node" $(PURE_TESTS:%=--ignore=%)
+	$(PY) -m pytest -m "not browser and not node" -n 2 $(PURE_TESTS:%=--ignore=%)
 
 coverage: $(VENV)/.test ## show what the tests do not reach, in all of the package (takes long)
 	$(PY) -m pytest -m "not browser and not node" --cov --cov-report=

@@ -10,7 +10,9 @@
      │    ├── InvalidOrigin             the page's origin is not allowed
      │    ├── InvalidSubprotocol        the peer chose what was not offered
      │    ├── InvalidExtension          the peer agreed to what was not offered
+     │    ├── ProxyError                the proxy gives no tunnel; .response, if there was one
      │    └── InvalidStatus             the server answered other than 101; .response
+     │         └── InvalidRedirect      a redirect that is not followed
      ├── ProtocolError                  the peer broke RFC 6455; .code is the close code to send
      ├── ConcurrencyError               two calls that exclude each other
      ├── InvalidState                   the call does not fit the connection's state
@@ -43,11 +45,13 @@ __all__ = [
     "InvalidHeader",
     "InvalidMessage",
     "InvalidOrigin",
+    "InvalidRedirect",
     "InvalidState",
     "InvalidStatus",
     "InvalidSubprotocol",
     "InvalidUpgrade",
     "ProtocolError",
+    "ProxyError",
     "WebSocketError",
 ]
 
@@ -113,6 +117,22 @@ class InvalidStatus(HandshakeError):
 
     def __init__(self, response: Response) -> None:
         super().__init__(f"server answered {response.status} {response.reason} instead of 101")
+        self.response = response
+
+
+class InvalidRedirect(InvalidStatus):
+    """The server redirects too often, from ``wss:`` to ``ws:``, or to no WebSocket URI."""
+
+    def __init__(self, response: Response, where: str) -> None:
+        super().__init__(response)
+        self.args = (f"server answered {response.status} and redirects {where}",)
+
+
+class ProxyError(HandshakeError):
+    """The proxy did not open the tunnel; ``response`` is an HTTP proxy's answer, without body."""
+
+    def __init__(self, message: str, response: Response | None = None) -> None:
+        super().__init__(message)
         self.response = response
 
 

@@ -234,6 +234,7 @@ def raw_server() -> Callable[[Talk], AbstractAsyncContextManager[RawServer]]:
 class Certificates(NamedTuple):
     server: ssl.SSLContext
     client: ssl.SSLContext
+    authority: bytes
 
 
 @pytest.fixture(scope="session")
@@ -243,7 +244,7 @@ def tls() -> Certificates:
     authority.issue_cert("127.0.0.1", "localhost").configure_cert(server)
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority.configure_trust(client)
-    return Certificates(server, client)
+    return Certificates(server, client, authority.cert_pem.bytes())
 
 
 @pytest.fixture

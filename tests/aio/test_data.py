@@ -9,8 +9,13 @@ from wsproto_async.aio.data import convert, encode_data, is_data
 TEXT = "aé€😀"
 
 
+def shown(value: object) -> str:
+    """The same name in every run, so that the tests can be shared out."""
+    return f"memoryview {bytes(value)!r}" if isinstance(value, memoryview) else repr(value)
+
+
 @pytest.mark.parametrize(
-    "message", ["", "x", b"", b"x", bytearray(b"x"), memoryview(b"x")], ids=repr
+    "message", ["", "x", b"", b"x", bytearray(b"x"), memoryview(b"x")], ids=shown
 )
 def test_is_data(message: object) -> None:
     assert is_data(message)
@@ -37,7 +42,7 @@ def test_is_not_data(message: object) -> None:
         ("", None, (True, b"")),
         (b"", True, (True, b"")),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_encode_data(data: object, text: bool | None, encoded: tuple[bool, bytes]) -> None:
     assert encode_data(data, text) == encoded
@@ -51,7 +56,7 @@ def test_the_payload_is_not_the_callers_buffer() -> None:
     assert payload == b"before"
 
 
-@pytest.mark.parametrize("data", [None, 1, [], ["x"], {}, object()], ids=repr)
+@pytest.mark.parametrize("data", [None, 1, [], ["x"], {}, 0j], ids=repr)
 def test_other_types_are_named(data: object) -> None:
     name = type(data).__name__
     with pytest.raises(TypeError, match=f"^data must be str or bytes-like, not {name}$"):

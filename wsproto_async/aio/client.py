@@ -6,53 +6,29 @@ import asyncio
 import logging
 import os
 import ssl as ssl_module
-from collections.abc import Generator, Sequence
+from collections.abc import AsyncIterator, Generator, Sequence
 from functools import partial
 from socket import socket
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
-from ..exceptions import HandshakeError
+from ..exceptions import InvalidRedirect, InvalidStatus
 from ..extensions.base import Extension
-from ..handshake.headers import HeadersLike
-from ..handshake.http11 import Request, Response
-from ..handshake.uri import parse_uri
+from ..handshake.headers import Headers, HeadersLike
+from ..handshake.proxy import parse_proxy, system_proxy
+from ..handshake.redirect import MAX_REDIRECTS, follow_redirect, is_redirect, public_headers
+from ..handshake.uri import WebSocketURI, parse_uri
 from ..sansio.client import ClientConnection
+from .backoff import Backoff
+from .dial import dial
+from .opening import open_connection
 from .protocol import WebSocketProtocol
+from .proxy import connect_through
+from .reconnect import ProcessException, is_transient, reconnect
 from .settings import Compression, LoggerLike, Settings, all_extensions, check_timeout
 from .websocket import WebSocket
 
 __all__ = ["connect", "unix_connect"]
-
-
-class _Opening:
-    """Waits for the end of the opening handshake: the owner of a client's protocol."""
-
-    def __init__(self) -> None:
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.protocol: WebSocketProtocol | None = None
-
-    def connection_made(self, protocol: WebSocketProtocol) -> None:
-        assert isinstance(protocol.connection, ClientConnection)
-        protocol.connection.send_request()
-        self.protocol = protocol
-
-    def handshake_received(self, protocol: WebSocketProtocol, message: Request | Response) -> None:
-        protocol.handshake_completed()
-        if not self.done.done():
-            self.done.set_result(None)
-
-    def handshake_failed(self, protocol: WebSocketProtocol) -> None:
-        error = protocol.connection.error or HandshakeError("connection closed by the server")
-        if not self.done.done():
-            self.done.set_exception(error)
-            self.done.exception()  # connect() may have been cancelled meanwhile
-
-    def handshake_expired(self, protocol: WebSocketProtocol) -> None:
-        """connect() has its own, total deadline."""
-
-    def connection_lost(self, protocol: WebSocketProtocol) -> None:
-        """The handshake has failed before this, or was over."""
 
 
 class connect:
@@ -60,6 +36,13 @@ class connect:
 
     The context manager closes the connection at its end, with 1000, or 1011 if an exception
     leaves it.
+
+    ``async for ws in connect(uri)`` connects again whenever the loop's body comes to its end, or
+    says ``continue`` after a :exc:`ConnectionClosed`; the connection before is closed first. It
+    waits in between: any time up to a ceiling that doubles from 1 to 60 seconds, and is low again
+    after a connection that lasted half a minute; not before the time that the server asks for,
+    by Retry-After or the close codes 1012 and 1013. Break off with ``break``; an exception in the
+    body ends the loop too, but closes the connection only once nothing refers to it any more.
 
     - ``uri``: ``ws:`` or ``wss:``; a user and a password in it become Basic authentication.
     - ``ssl``: an :class:`ssl.SSLContext` for ``wss:``; by default the system's certificates and
@@ -70,10 +53,21 @@ class connect:
     - ``additional_headers``: a mapping or pairs, sent with the request, in place of ours of the
       same name.
     - ``user_agent_header``: the value of User-Agent; None for none.
+    - ``proxy``: True, the default, takes the one that the environment names (``wss_proxy`` or
+      ``https_proxy`` for ``wss:``, ``ws_proxy`` or ``http_proxy`` for ``ws:``, else ``all_proxy``,
+      and ``no_proxy``); None connects directly; a URI of scheme ``http``, ``https``, ``socks4``,
+      ``socks4a``, ``socks5`` or ``socks5h`` names one. SOCKS needs the extra ``socks``.
     - ``sock``: a connected socket to use; ``local_addr``: ``(host, port)`` to connect from.
-    - ``open_timeout``: seconds for everything until the connection is open, 10.
+    - ``open_timeout``: seconds for everything until the connection is open, 10: names,
+      addresses, proxy, TLS, redirects.
+    - ``process_exception(error)``: for ``async for`` alone, called when an attempt fails: returns
+      None to go on, or the exception to raise. By default a network that fails, and the statuses
+      429, 500, 502, 503 and 504, are worth another attempt.
     - ``close_timeout``, ``ping_interval``, ``ping_timeout``, ``max_size``, ``max_fragments``,
       ``read_limit``, ``write_limit``, ``logger``: as for :func:`serve`.
+
+    Up to 5 redirects are followed, none from ``wss:`` to ``ws:``, and none if ``sock`` is given or
+    on a Unix socket. Credentials, cookies and a Host of the caller's stay with their origin.
 
     Raises ValueError for a bad URI or header, OSError if the network fails, TimeoutError after
     ``open_timeout``, and HandshakeError if the server does not open the connection, as
@@ -91,9 +85,11 @@ class connect:
         origin: str | None = None,
         additional_headers: HeadersLike = (),
         user_agent_header: str | None = "wsproto_async",
+        proxy: str | Literal[True] | None = True,
         sock: socket | None = None,
         local_addr: tuple[str, int] | None = None,
         open_timeout: float | None = 10,
+        process_exception: ProcessException = is_transient,
         close_timeout: float | None = 10,
         ping_interval: float | None = 20,
         ping_timeout: float | None = 20,
@@ -106,13 +102,12 @@ class connect:
         self._uri = parse_uri(uri)
         if ssl is not None and not self._uri.secure:
             raise ValueError("ssl is for wss: URIs")
+        self._headers = Headers(additional_headers)
         self._make_connection = partial(
             ClientConnection,
-            self._uri,
             subprotocols=subprotocols,
             extensions=all_extensions(extensions, compression),
             origin=origin,
-            additional_headers=additional_headers,
             user_agent_header=user_agent_header,
             max_size=max_size,
             max_fragments=max_fragments,
@@ -128,46 +123,68 @@ class connect:
             write_limit=write_limit,
             logger=logging.getLogger("wsproto_async.client") if logger is None else logger,
         )
-        self._tls: dict[str, Any] = {}
-        if self._uri.secure:
-            self._tls = {
-                "ssl": ssl_module.create_default_context() if ssl is None else ssl,
-                "server_hostname": self._uri.host,
-                "ssl_shutdown_timeout": close_timeout,
-            }
+        self._proxy = parse_proxy(proxy) if isinstance(proxy, str) else proxy
+        self._process_exception = process_exception
+        self._ssl = ssl
         self._sock = sock
         self._local_addr = local_addr
+        self._follows_redirects = sock is None
         self._ws: WebSocket | None = None
 
-    async def _create_connection(self, protocol: WebSocketProtocol) -> None:
+    def _tls(self, uri: WebSocketURI) -> dict[str, Any]:
+        if not uri.secure:
+            return {}
+        if self._ssl is None:
+            self._ssl = ssl_module.create_default_context()
+        return {
+            "ssl": self._ssl,
+            "server_hostname": uri.host,
+            "ssl_shutdown_timeout": self._settings.close_timeout,
+        }
+
+    async def _connect_transport(self, uri: WebSocketURI, protocol: WebSocketProtocol) -> None:
+        tls = self._tls(uri)
         loop = asyncio.get_running_loop()
-        if self._sock is not None:
-            await loop.create_connection(lambda: protocol, sock=self._sock, **self._tls)
-        else:
-            await loop.create_connection(
-                lambda: protocol,
-                self._uri.host,
-                self._uri.port,
-                local_addr=self._local_addr,
-                **self._tls,
-            )
+        sock = self._sock
+        if sock is None:
+            proxy = system_proxy(uri) if self._proxy is True else self._proxy
+            if proxy is not None:
+                await connect_through(proxy, uri, protocol, tls, self._local_addr)
+                return
+            sock = await dial(uri.host, uri.port, self._local_addr)
+        await loop.create_connection(lambda: protocol, sock=sock, **tls)
 
     async def _open(self) -> WebSocket:
-        opening = _Opening()
-        loop = asyncio.get_running_loop()
-        protocol = WebSocketProtocol(opening, self._make_connection(), self._settings, loop)
         try:
             async with asyncio.timeout(self._open_timeout) as timer:
-                await self._create_connection(protocol)
-                await opening.done
-        except BaseException as exc:
-            if opening.protocol is not None:
-                protocol.abort()
-            if isinstance(exc, TimeoutError) and timer.expired():
-                message = f"opening handshake took over {self._open_timeout:g} s"
-                raise TimeoutError(message) from None
-            raise
-        return WebSocket(protocol)
+                return await self._open_following_redirects()
+        except TimeoutError:
+            if not timer.expired():
+                raise
+            message = f"opening handshake took over {self._open_timeout:g} s"
+            raise TimeoutError(message) from None
+
+    async def _open_following_redirects(self) -> WebSocket:
+        uri, headers = self._uri, self._headers
+        redirects = 0
+        while True:
+            connection = self._make_connection(uri, additional_headers=headers)
+            connect_transport = partial(self._connect_transport, uri)
+            try:
+                return WebSocket(
+                    await open_connection(connection, self._settings, connect_transport)
+                )
+            except InvalidStatus as exc:
+                if not self._follows_redirects or not is_redirect(exc):
+                    raise
+                redirects += 1
+                if redirects > MAX_REDIRECTS:
+                    where = f"more than {MAX_REDIRECTS} times"
+                    raise InvalidRedirect(exc.response, where) from None
+                target = follow_redirect(uri, exc)
+            if target.origin != uri.origin:
+                headers = public_headers(headers)
+            uri = target
 
     def __await__(self) -> Generator[Any, None, WebSocket]:
         return self._open().__await__()
@@ -185,6 +202,15 @@ class connect:
         assert self._ws is not None
         await self._ws.__aexit__(exc_type, exc, traceback)
 
+    def __aiter__(self) -> AsyncIterator[WebSocket]:
+        return reconnect(
+            self._open,
+            self._process_exception,
+            self._uri.authority,
+            self._settings.logger,
+            Backoff(),
+        )
+
 
 class unix_connect(connect):
     """Connect to a server on a Unix socket at ``path``; all else as for :func:`connect`.
@@ -197,7 +223,8 @@ class unix_connect(connect):
     ) -> None:
         super().__init__(uri, **options)
         self._path = os.fspath(path)
+        self._follows_redirects = False
 
-    async def _create_connection(self, protocol: WebSocketProtocol) -> None:
+    async def _connect_transport(self, uri: WebSocketURI, protocol: WebSocketProtocol) -> None:
         loop = asyncio.get_running_loop()
-        await loop.create_unix_connection(lambda: protocol, self._path, **self._tls)
+        await loop.create_unix_connection(lambda: protocol, self._path, **self._tls(uri))

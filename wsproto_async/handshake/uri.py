@@ -29,6 +29,14 @@ class WebSocketURI(NamedTuple):
     path: str
     credentials: tuple[str, str] | None
 
+    @property
+    def origin(self) -> tuple[bool, str, int]:
+        """What decides if another URI belongs to the same server."""
+        return self.secure, self.host, self.port
+
+    def __str__(self) -> str:
+        return f"{'wss' if self.secure else 'ws'}://{self.authority}{self.path}"
+
 
 def parse_uri(uri: str) -> WebSocketURI:
     """Split and check a URI; non-ASCII hosts become IDNA, other non-ASCII text UTF-8 escapes.

@@ -1,0 +1,66 @@
+"""One attempt to open a client's connection: connect the transport, perform the handshake."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from ..exceptions import HandshakeError
+from ..handshake.http11 import Request, Response
+from ..sansio.client import ClientConnection
+from .protocol import WebSocketProtocol
+from .settings import Settings
+
+__all__ = ["open_connection"]
+
+
+class _Opening:
+    """Waits for the end of the opening handshake: the owner of a client's protocol."""
+
+    def __init__(self) -> None:
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.protocol: WebSocketProtocol | None = None
+
+    def connection_made(self, protocol: WebSocketProtocol) -> None:
+        assert isinstance(protocol.connection, ClientConnection)
+        protocol.connection.send_request()
+        self.protocol = protocol
+
+    def handshake_received(self, protocol: WebSocketProtocol, message: Request | Response) -> None:
+        protocol.handshake_completed()
+        if not self.done.done():
+            self.done.set_result(None)
+
+    def handshake_failed(self, protocol: WebSocketProtocol) -> None:
+        error = protocol.connection.error or HandshakeError("connection closed by the server")
+        if not self.done.done():
+            self.done.set_exception(error)
+            self.done.exception()  # connect() may have been cancelled meanwhile
+
+    def handshake_expired(self, protocol: WebSocketProtocol) -> None:
+        """connect() has its own, total deadline."""
+
+    def connection_lost(self, protocol: WebSocketProtocol) -> None:
+        """The handshake has failed before this, or was over."""
+
+
+async def open_connection(
+    connection: ClientConnection,
+    settings: Settings,
+    connect_transport: Callable[[WebSocketProtocol], Awaitable[None]],
+) -> WebSocketProtocol:
+    """Return the protocol of a connection that is open.
+
+    ``connect_transport`` gives it a transport. Raises what that raises, and HandshakeError.
+    Cancelled or failed, it leaves nothing behind.
+    """
+    opening = _Opening()
+    protocol = WebSocketProtocol(opening, connection, settings, asyncio.get_running_loop())
+    try:
+        await connect_transport(protocol)
+        await opening.done
+    except BaseException:
+        if opening.protocol is not None:
+            protocol.abort()
+        raise
+    return protocol

@@ -1,0 +1,143 @@
+"""Through a proxy to a connection: CONNECT for HTTP proxies, python-socks for SOCKS.
+
+Laws: the tunnel's bytes begin where the proxy's answer ends, none is lost. Neither side's
+credentials reach the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Any, cast
+
+from ..exceptions import HandshakeError, ProxyError
+from ..handshake.http11 import HeadReader, parse_status_line
+from ..handshake.proxy import ProxyURI, build_connect_request, check_connect
+from ..handshake.uri import WebSocketURI
+from .dial import dial
+
+__all__ = ["connect_through"]
+
+_NO_TIMEOUT = 1e9  # seconds: python-socks wants a number; connect() has the timeout
+
+
+async def connect_through(
+    proxy: ProxyURI,
+    uri: WebSocketURI,
+    protocol: asyncio.Protocol,
+    tls: dict[str, Any],
+    local_addr: tuple[str, int] | None,
+) -> None:
+    """Connect ``protocol`` to the server of ``uri``, over TLS if ``tls`` says how.
+
+    Raises OSError if the proxy cannot be reached, and ProxyError.
+    """
+    if proxy.is_socks:
+        await _connect_through_socks(proxy, uri, protocol, tls, local_addr)
+    else:
+        await _connect_through_http(proxy, uri, protocol, tls, local_addr)
+
+
+async def _connect_through_socks(
+    proxy: ProxyURI,
+    uri: WebSocketURI,
+    protocol: asyncio.Protocol,
+    tls: dict[str, Any],
+    local_addr: tuple[str, int] | None,
+) -> None:
+    try:
+        import python_socks
+        from python_socks.async_.asyncio import Proxy
+    except ImportError:
+        raise ImportError("SOCKS proxies need the extra wsproto_async[socks]") from None
+    kind = python_socks.ProxyType.SOCKS5 if "5" in proxy.scheme else python_socks.ProxyType.SOCKS4
+    user, password = proxy.credentials or (None, None)
+    client = Proxy(kind, proxy.host, proxy.port, user, password, rdns=proxy.resolves)
+    try:
+        sock = await client.connect(uri.host, uri.port, timeout=_NO_TIMEOUT, local_addr=local_addr)
+    except python_socks.ProxyError as exc:
+        raise ProxyError(f"SOCKS proxy: {exc}") from exc
+    loop = asyncio.get_running_loop()
+    await loop.create_connection(lambda: protocol, sock=sock, **tls)
+
+
+async def _connect_through_http(
+    proxy: ProxyURI,
+    uri: WebSocketURI,
+    protocol: asyncio.Protocol,
+    tls: dict[str, Any],
+    local_addr: tuple[str, int] | None,
+) -> None:
+    loop = asyncio.get_running_loop()
+    to_proxy: dict[str, Any] = {}
+    if proxy.scheme == "https":
+        to_proxy = {"ssl": ssl.create_default_context(), "server_hostname": proxy.host}
+    tunnel = _Tunnel(build_connect_request(proxy, uri))
+    sock = await dial(proxy.host, proxy.port, local_addr)
+    await loop.create_connection(lambda: tunnel, sock=sock, **to_proxy)
+    transport = tunnel.transport
+    try:
+        await tunnel.opened
+        if tls:
+            if tunnel.rest:  # a TLS server waits for the client to begin
+                raise ProxyError("proxy sent more than its answer to CONNECT")
+            transport = await _start_tls(transport, protocol, tls)
+        else:
+            transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        if tunnel.rest:
+            protocol.data_received(bytes(tunnel.rest))
+        transport.resume_reading()
+    except BaseException:
+        transport.abort()
+        raise
+
+
+async def _start_tls(
+    transport: asyncio.Transport, protocol: asyncio.Protocol, tls: dict[str, Any]
+) -> asyncio.Transport:
+    options = {name: value for name, value in tls.items() if name != "ssl"}
+    loop = asyncio.get_running_loop()
+    secured = await loop.start_tls(transport, protocol, tls["ssl"], **options)
+    return cast(asyncio.Transport, secured)
+
+
+class _Tunnel(asyncio.Protocol):
+    """Asks for a tunnel; once it is ``opened``, ``rest`` is what has come through it."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, request: bytes) -> None:
+        self._request = request
+        self._head = HeadReader(parse_status_line)
+        self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.rest = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        if self.opened.done():
+            self.rest += data
+            return
+        self._head.feed(data)
+        try:
+            found = self._head.read()
+            if found is None:
+                return
+            check_connect(*found)
+        except HandshakeError as exc:
+            self._fail(exc if isinstance(exc, ProxyError) else ProxyError(f"proxy: {exc}"))
+        else:
+            self.transport.pause_reading()  # until the tunnel's protocol is there
+            self.rest += self._head.rest()
+            self.opened.set_result(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._fail(ProxyError("connection closed by the proxy"))
+
+    def _fail(self, error: ProxyError) -> None:
+        if not self.opened.done():
+            self.opened.set_exception(error)
+            self.opened.exception()  # connect() may have been cancelled meanwhile
