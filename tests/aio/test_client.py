@@ -228,7 +228,7 @@ async def test_a_refusal_can_be_read(raw_server: Callable) -> None:
     [
         (["Sec-WebSocket-Protocol: three"], InvalidSubprotocol),
         (["Sec-WebSocket-Protocol: one, two"], InvalidSubprotocol),
-        (["Sec-WebSocket-Extensions: permessage-deflate"], InvalidExtension),
+        (["Sec-WebSocket-Extensions: permessage-inflate"], InvalidExtension),
         (["Sec-WebSocket-Extensions: x-other"], InvalidExtension),
     ],
 )

@@ -169,7 +169,10 @@ def test_a_client_takes_what_it_offered() -> None:
         (["x-plain", "x-plain"], "server chose several extensions"),
         (["x-plain, permessage-deflate"], "server chose several extensions"),
         (["x-plain; no"], "server said no"),
-        (["permessage-deflate"], "server did not agree to server_no_context_takeover"),
+        (
+            ["permessage-deflate; client_no_context_takeover=1"],
+            "server answered permessage-deflate with parameter client_no_context_takeover=1",
+        ),
     ],
 )
 def test_a_choice_that_fails_the_handshake(values: list[str], error: str) -> None:

@@ -30,7 +30,8 @@ class PerMessageDeflate(Extension):
     - ``server_no_context_takeover``, ``client_no_context_takeover``: that end compresses each
       message by itself. True, the default, and a connection that rests costs no more memory than
       without compression. False compresses small messages better, at the price of up to 350 KiB
-      for each connection.
+      for each connection. A client takes a server as well that does not promise it: then its
+      decompressor keeps up to 100 KiB.
     - ``server_max_window_bits``, ``client_max_window_bits``: 8 to 15, the default; that end looks
       for repetitions in the last ``2**bits`` bytes.
     - ``level``: zlib's, 1 (fast), the default, to 9 (small); 0 for no compression.
@@ -116,8 +117,6 @@ class PerMessageDeflate(Extension):
             answer = _parse(accepted, is_offer=False)
         except ValueError as exc:
             raise InvalidExtension(f"server answered {self.name} with {exc}") from None
-        if self._server_no_context_takeover and not answer.server_no_context_takeover:
-            raise InvalidExtension("server did not agree to server_no_context_takeover")
         server_bits = answer.server_max_window_bits or _MAX_BITS
         if server_bits > self._server_bits:
             raise InvalidExtension("server did not agree to server_max_window_bits")
@@ -130,6 +129,7 @@ class PerMessageDeflate(Extension):
             encode_bits=client_bits,
             encode_stateless=self._client_no_context_takeover or answer.client_no_context_takeover,
             decode_bits=server_bits,
+            # Common servers overlook that it was asked for: then this end remembers as well.
             decode_stateless=answer.server_no_context_takeover,
         )
 
