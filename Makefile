@@ -11,7 +11,7 @@ PURE := wsproto_async/codec/*,wsproto_async/extensions/*,wsproto_async/handshake
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test coverage bench autobahn test-node test-browser lint format types docs build check clean
+.PHONY: help demo test coverage bench autobahn interop test-node test-browser lint format types docs build check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -25,10 +25,10 @@ PURE_TESTS := tests/codec tests/extensions tests/handshake tests/sansio
 test: $(VENV)/.test ## run the tests that need only Python, on asyncio and on uvloop
 	$(PY) -m pytest $(PURE_TESTS) -n auto --cov --cov-report=
 	$(PY) -m coverage report --include='$(PURE)' --fail-under=100
-	$(PY) -m pytest -m "not browser and not node" -n 2 $(PURE_TESTS:%=--ignore=%)
+	$(PY) -m pytest -m "not browser and not interop and not node" -n 2 $(PURE_TESTS:%=--ignore=%)
 
 coverage: $(VENV)/.test ## show what the tests do not reach, in all of the package (takes long)
-	$(PY) -m pytest -m "not browser and not node" --cov --cov-report=
+	$(PY) -m pytest -m "not browser and not interop and not node" --cov --cov-report=
 	$(PY) -m coverage report
 
 bench: $(VENV)/.test ## measure echo beside websockets and print a table (a minute or two)
@@ -37,6 +37,9 @@ bench: $(VENV)/.test ## measure echo beside websockets and print a table (a minu
 # AUTOBAHN="--role client --loop asyncio --case '12.1.*'" runs less of it.
 autobahn: $(VENV)/.autobahn ## run Autobahn's 517 cases against our server and our client, on both loops
 	$(PY) tests/autobahn/run.py $(AUTOBAHN)
+
+interop: $(VENV)/.test tests/interop/node/node_modules/.done ## talk to every other library, in Chromium too, and print the table in docs/
+	$(PY) -m pytest tests/interop/test_matrix.py -q -n 2 --table docs/interop_table.md
 
 test-node: $(VENV)/.test tests/interop/node/node_modules/.done ## run the tests against Node's WebSocket packages
 	$(PY) -m pytest -m node
@@ -66,7 +69,7 @@ build: $(VENV)/.build ## build the sdist and the wheel into dist/, and install t
 	build/venv/bin/python -m pip install --quiet dist/*.whl
 	cd build && venv/bin/python -I -W error -c 'import wsproto_async as w; print("the wheel installs:", *w.__all__)'
 
-check: lint types test docs test-node test-browser autobahn build ## all of the above
+check: lint types test docs interop test-node test-browser autobahn build ## all of the above
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) build dist reports docs/_build docs/_generated htmlcov *.egg-info

@@ -10,18 +10,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import aiohttp
 import pytest
-from interop_peers import (
-    CLIENTS,
-    CLOSES,
-    SIZES,
-    Closed,
-    Message,
-    Peer,
-    Security,
-    binary_of,
-    connect_websockets,
-    text_of,
-)
+from peers.aiohttp_peer import connect_aiohttp
+from peers.base import CLOSES, SIZES, Closed, Message, Peer, Security, binary_of, text_of
+from peers.websockets_peer import connect_websockets
 
 from wsproto_async import (
     ConnectionClosed,
@@ -51,11 +42,14 @@ def make_link(connect: Link, security: Security) -> Link:
         async with (
             asyncio.timeout(TIME_LIMIT),
             serve(handler, 0, ssl=security.server, **options) as server,
-            connect(security.uri(server.port), ssl=security.client, **(client or {})) as peer,
+            connect(security.uri(server.port), security, **(client or {})) as peer,
         ):
             yield peer
 
     return link
+
+
+CLIENTS = {"websockets": connect_websockets, "aiohttp": connect_aiohttp}
 
 
 @pytest.fixture(params=CLIENTS)
@@ -333,7 +327,7 @@ async def test_answers_plain_http(security: Security, asynchronous: bool) -> Non
             assert response.status == 426
             assert response.headers["Upgrade"] == "websocket"
 
-        async with connect_websockets(security.uri(server.port), ssl=security.client) as peer:
+        async with connect_websockets(security.uri(server.port), security) as peer:
             await peer.send("still a WebSocket server")
             assert await peer.recv() == "still a WebSocket server"
 
@@ -342,8 +336,8 @@ async def test_survives_a_client_that_distrusts_its_certificate(tls: Security) -
     async with asyncio.timeout(TIME_LIMIT), serve(echo, 0, ssl=tls.server) as server:
         uri = tls.uri(server.port)
         with pytest.raises(ssl.SSLCertVerificationError):
-            async with connect_websockets(uri, ssl=ssl.create_default_context()):
+            async with connect_websockets(uri, Security(client=ssl.create_default_context())):
                 pass
-        async with connect_websockets(uri, ssl=tls.client) as peer:
+        async with connect_websockets(uri, tls) as peer:
             await peer.send("trusted")
             assert await peer.recv() == "trusted"

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
-from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 
 import pytest
-import trustme
-from interop_peers import CLOSES, SIZES, Message, Security, binary_of, text_of
+from peers.base import CLOSES, SIZES, Message, Security, binary_of, text_of
+from peers.node_peer import client_options, node, pack, unpack
 
 from wsproto_async import (
     ConnectionClosed,
@@ -24,19 +20,9 @@ from wsproto_async import (
 
 pytestmark = pytest.mark.node
 
-DRIVER = Path(__file__).parent / "node" / "client.mjs"
 TIME_LIMIT = 30
 
 Run = Callable[..., Awaitable[list]]
-
-
-def pack(message: Message) -> str | dict[str, str]:
-    """A message as the driver takes and prints it."""
-    return message if isinstance(message, str) else {"base64": b64encode(message).decode()}
-
-
-def unpack(message: str | dict[str, str]) -> Message:
-    return message if isinstance(message, str) else b64decode(message["base64"])
 
 
 async def echo(ws: WebSocket) -> None:
@@ -45,9 +31,8 @@ async def echo(ws: WebSocket) -> None:
 
 
 @pytest.fixture
-def run(authority: trustme.CA, security: Security) -> Run:
+def run(security: Security) -> Run:
     """Serve a handler, run steps of one client against it, and give the steps' results."""
-    ca = authority.cert_pem.bytes().decode() if security.client else None
 
     async def run(
         library: str,
@@ -60,13 +45,9 @@ def run(authority: trustme.CA, security: Security) -> Run:
             asyncio.timeout(TIME_LIMIT),
             serve(handler, 0, ssl=security.server, **options) as server,
         ):
-            task = {"library": library, "url": security.uri(server.port), "steps": steps}
-            task |= ({"ca": ca} if ca else {}) | (client or {})
-            node = await asyncio.to_thread(
-                subprocess.run, ["node", DRIVER, json.dumps(task)], capture_output=True, text=True
-            )
-        assert (node.returncode, node.stderr) == (0, "")
-        return [json.loads(line) for line in node.stdout.splitlines()]
+            settings = client_options(security.uri(server.port), security, **(client or {}))
+            peer = await node().ask(0, "connect", library, settings)
+            return [await node().ask(peer, *step) for step in steps]
 
     return run
 
@@ -113,13 +94,13 @@ async def test_echoes_a_pipeline_in_order(run: Run, library: str) -> None:
 
 async def test_receives_fragments_around_pings(run: Run) -> None:
     parts = ("He", "", "llö ", "wörld")
-    results = await run("ws", echo, ("opened",), ("fragments", parts, False), ("recv",))
+    results = await run("ws", echo, ("opened",), ("fragmentsAndPings", parts, False), ("recv",))
     assert results[2] == "Hellö wörld"
 
 
 async def test_receives_a_character_split_between_fragments(run: Run) -> None:
     parts = [pack(bytes([byte])) for byte in "€uro 😀".encode()]
-    results = await run("ws", echo, ("opened",), ("fragments", parts, False), ("recv",))
+    results = await run("ws", echo, ("opened",), ("fragmentsAndPings", parts, False), ("recv",))
     assert results[2] == "€uro 😀"
 
 
@@ -231,9 +212,7 @@ async def test_handler_that_raises_closes_with_1011(run: Run, library: str) -> N
 
 async def test_client_is_cut_off(run: Run) -> None:
     outcome = Outcome()
-    await run(
-        "ws", outcome.handler, ("opened",), ("ping", pack(b"ok")), ("terminate",), ("closed",)
-    )
+    await run("ws", outcome.handler, ("opened",), ("ping", pack(b"ok")), ("abort",), ("closed",))
     assert type(outcome.end) is ConnectionClosedError
     assert (outcome.end.code, outcome.end.received) == (1006, None)
 

@@ -8,19 +8,19 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
-from interop_peers import (
+from peers.aiohttp_peer import serve_aiohttp
+from peers.base import (
     CLOSES,
     REFUSAL,
-    SERVERS,
     SIZES,
     Closed,
     Handler,
     Peer,
     Security,
     binary_of,
-    serve_websockets,
     text_of,
 )
+from peers.websockets_peer import serve_websockets
 
 from wsproto_async import (
     ConnectionClosedError,
@@ -52,12 +52,15 @@ def make_link(serve: Serve, security: Security) -> Link:
     ) -> AsyncIterator[WebSocket]:
         async with (
             asyncio.timeout(TIME_LIMIT),
-            serve(handler, ssl=security.server, **(server or {})) as port,
+            serve(handler, security, **(server or {})) as port,
             connect(security.uri(port), ssl=security.client, **options) as ws,
         ):
             yield ws
 
     return link
+
+
+SERVERS = {"websockets": serve_websockets, "aiohttp": serve_aiohttp}
 
 
 @pytest.fixture(params=SERVERS)
@@ -306,7 +309,7 @@ async def test_sees_its_own_message_refused(link: Link) -> None:
 
 
 async def test_sees_the_upgrade_refused(serve: Serve, security: Security) -> None:
-    async with asyncio.timeout(TIME_LIMIT), serve(echo, ssl=security.server) as port:
+    async with asyncio.timeout(TIME_LIMIT), serve(echo, security) as port:
         with pytest.raises(InvalidStatus) as refusal:
             await connect(security.uri(port, "/refused"), ssl=security.client)
         assert refusal.value.response.status == 403
@@ -314,6 +317,6 @@ async def test_sees_the_upgrade_refused(serve: Serve, security: Security) -> Non
 
 
 async def test_distrusts_an_unknown_certificate(serve: Serve, tls: Security) -> None:
-    async with asyncio.timeout(TIME_LIMIT), serve(echo, ssl=tls.server) as port:
+    async with asyncio.timeout(TIME_LIMIT), serve(echo, tls) as port:
         with pytest.raises(ssl.SSLCertVerificationError):
             await connect(tls.uri(port))
