@@ -94,7 +94,7 @@ def receive(connection: Connection, data: bytes, size: int = 2**30) -> list[Even
 def frames(data: bytes, masked: bool) -> list[tuple[int, int, bytes]]:
     """(opcode, reserved bits, payload) of each frame."""
     parser = FrameParser(masked)
-    parser.allowed_rsv = RSV1
+    parser.allow_rsv(RSV1)
     parser.feed(data)
     found = []
     while parser.read_header():

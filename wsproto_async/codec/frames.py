@@ -7,6 +7,7 @@ that proves it, long before the payload.
 from __future__ import annotations
 
 import os
+from functools import cache
 
 from ..exceptions import ProtocolError
 from .mask import apply_mask
@@ -18,6 +19,7 @@ __all__ = [
     "check_second_byte",
     "check_short_length",
     "encode_frame",
+    "usual_first_bytes",
 ]
 
 
@@ -44,6 +46,19 @@ def check_first_byte(first: int, message_open: bool, rsv: int = 0) -> None:
             raise ProtocolError("continuation frame without a message to continue")
     elif message_open:
         raise ProtocolError("new message before the fragmented one ended")
+
+
+@cache
+def usual_first_bytes(message_open: bool, rsv: int) -> bytes:
+    """Return a table of 256: true where ``check_first_byte`` lets a data frame begin."""
+    table = bytearray(256)
+    for first in range(256):
+        try:
+            check_first_byte(first, message_open, rsv)
+        except ProtocolError:
+            continue
+        table[first] = not is_control(first & 0x0F)
+    return bytes(table)
 
 
 def check_second_byte(first: int, second: int, masked: bool) -> None:

@@ -13,6 +13,7 @@ from .frames import (
     check_long_length,
     check_second_byte,
     check_short_length,
+    usual_first_bytes,
 )
 from .mask import apply_mask
 from .opcodes import OP_CLOSE, OP_CONTINUATION
@@ -27,20 +28,21 @@ MAX_PAYLOAD: Final = 2**63 - 1  # RFC 6455 5.2
 class FrameParser:
     """Takes frames from a stream of bytes, a data frame's payload piece by piece.
 
-    ``masked`` tells which MASK bit is right: True on a server, False on a client;
-    ``allowed_rsv`` which reserved bits an extension marks messages with. After ``read_header``
-    gave True, ``opcode``, ``fin``, ``rsv`` and ``remaining`` describe the frame that ``in_frame``
-    says is open; ``remaining`` counts the bytes of payload not yet taken.
+    ``masked`` tells which MASK bit is right: True on a server, False on a client. After
+    ``read_header`` gave True, ``opcode``, ``fin``, ``rsv`` and ``remaining`` describe the frame
+    that ``in_frame`` says is open; ``remaining`` counts the bytes of payload not yet taken.
     """
 
     __slots__ = (
+        "_allowed_rsv",
         "_backlog",
         "_data",
+        "_mask_bit",
         "_masked",
         "_masking_key",
         "_message_open",
         "_pos",
-        "allowed_rsv",
+        "_usual",
         "fin",
         "in_frame",
         "opcode",
@@ -50,17 +52,23 @@ class FrameParser:
 
     def __init__(self, masked: bool) -> None:
         self._masked = masked
+        self._mask_bit = 0x80 if masked else 0
         self._masking_key = b""
         self._message_open = False
         self._data = b""
         self._pos = 0
         self._backlog: bytearray | None = None
-        self.allowed_rsv = 0
+        self.allow_rsv(0)
         self.in_frame = False
         self.opcode = OP_CONTINUATION
         self.fin = True
         self.rsv = 0
         self.remaining = 0
+
+    def allow_rsv(self, rsv: int) -> None:
+        """Let a message's first frame carry the reserved bits ``rsv``, an extension's mark."""
+        self._allowed_rsv = rsv
+        self._usual = usual_first_bytes(False, rsv), usual_first_bytes(True, rsv)
 
     @property
     def buffered(self) -> int:
@@ -103,13 +111,29 @@ class FrameParser:
 
         Raises ProtocolError at the first byte that proves a violation.
         """
+        data = self._data
+        pos = self._pos
+        if len(data) - pos >= 4:
+            first = data[pos]
+            if self._usual[self._message_open][first]:
+                length = data[pos + 1] ^ self._mask_bit  # over 127 if MASK is wrong
+                if length < 126:
+                    return self._begin_frame(first, length, pos + 2)
+                if length == 126:
+                    length = data[pos + 2] << 8 | data[pos + 3]
+                    if length >= 126:
+                        return self._begin_frame(first, length, pos + 4)
+        return self._read_any_header()
+
+    def _read_any_header(self) -> bool:
+        """Take a header that is split, wrong, a control frame's, or with the longest length."""
         while True:
             data = self._data
             pos = self._pos
             available = len(data) - pos
             if available:
                 first = data[pos]
-                check_first_byte(first, self._message_open, self.allowed_rsv)
+                check_first_byte(first, self._message_open, self._allowed_rsv)
                 if available > 1:
                     second = data[pos + 1]
                     check_second_byte(first, second, self._masked)
@@ -148,17 +172,26 @@ class FrameParser:
         """
         if self._masked and not self._masking_key and not self._read_masking_key():
             return None
-        size = min(self.remaining, limit)
-        if len(self._data) - self._pos < size and self._refill_for_payload() < size:
-            size = len(self._data)
-            if size == 0 or self.opcode >= OP_CLOSE:
+        data = self._data
+        pos = self._pos
+        size = self.remaining
+        if size > limit:
+            size = limit
+        end = pos + size
+        if end > len(data):
+            self._refill()
+            data = self._data
+            pos = 0
+            end = min(size, len(data))
+            if end < size and (end == 0 or self.opcode >= OP_CLOSE):
                 return None
-        end = self._pos + size
-        payload = self._data[self._pos : end]
-        self._pos = end
-        if end == len(self._data):  # not held beside what it becomes
+            size = end
+        payload = data[pos:end]
+        if end == len(data):  # not held beside what it becomes
             self._data = b""
             self._pos = 0
+        else:
+            self._pos = end
         self.remaining -= size
         self.in_frame = self.remaining > 0
         if self._masked and size:
@@ -168,13 +201,11 @@ class FrameParser:
                 self._masking_key = self._masking_key[turn:] + self._masking_key[:turn]
         return payload
 
-    def _refill_for_payload(self) -> int:
-        self._refill()
-        return len(self._data)
-
     def _read_masking_key(self) -> bool:
-        if len(self._data) - self._pos < 4 and self._refill_for_payload() < 4:
-            return False
+        if len(self._data) - self._pos < 4:
+            self._refill()
+            if len(self._data) < 4:
+                return False
         self._masking_key = self._data[self._pos : self._pos + 4]
         self._pos += 4
         return True

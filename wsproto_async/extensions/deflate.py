@@ -25,7 +25,6 @@ _TAIL: Final = b"\x00\x00\xff\xff"
 _SENTINEL: Final = b"\x01\x01\x00\xfe\xff!"
 _SENTINEL_TEXT: Final = b"!"
 
-_INPUT_SIZE: Final = 4096  # bytes: zlib copies what it leaves over of its input each time
 _OUTPUT_SIZE: Final = 4096
 _THRESHOLD: Final = 1024  # bytes; smaller messages hardly shrink
 _MAX_FINAL_BLOCKS: Final = 4096  # in a message: each costs as much as a kilobyte of data
@@ -118,8 +117,7 @@ class DeflateCodec(Codec):
         try:
             if self._inflater is None:
                 self._inflater = self._new_inflater(message)
-            for start in range(0, len(payload), _INPUT_SIZE):
-                self._inflate(payload[start : start + _INPUT_SIZE], message)
+            self._inflate(payload, message)
             if fin:
                 self._finish()
         except zlib.error:
@@ -136,16 +134,15 @@ class DeflateCodec(Codec):
     def _inflate(self, data: bytes, message: MessageSink) -> None:
         is_full = False
         while data or is_full:
-            if self._inflater is None:
-                self._inflater = self._new_inflater(message)
             inflater = self._inflater
+            if inflater is None:
+                inflater = self._inflater = self._new_inflater(message)
             piece = inflater.decompress(data, self._output_size)
             if piece:
                 message.append(piece)
                 self._size += len(piece)
-                self._remember(piece)
-            is_full = len(piece) == self._output_size
-            data = inflater.unconsumed_tail
+                if self._history is not None:
+                    self._remember(self._history, piece)
             if inflater.eof:
                 # 7.2.3.4: a final block ends zlib's stream, but neither the message nor the window.
                 data = inflater.unused_data
@@ -154,12 +151,15 @@ class DeflateCodec(Codec):
                 self._final_blocks += 1
                 if self._final_blocks > _MAX_FINAL_BLOCKS:
                     raise ProtocolError(f"message in over {_MAX_FINAL_BLOCKS} final blocks", 1008)
+            else:
+                data = inflater.unconsumed_tail
+                is_full = len(piece) == self._output_size
 
-    def _remember(self, piece: bytes) -> None:
-        if self._history is not None:
-            self._history += piece
-            if len(self._history) > 65536:
-                del self._history[:-32768]
+    @staticmethod
+    def _remember(history: bytearray, piece: bytes) -> None:
+        history += piece
+        if len(history) > 65536:
+            del history[:-32768]
 
     def _finish(self) -> None:
         """Check that the message ends where its DEFLATE data does."""

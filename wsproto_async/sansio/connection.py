@@ -179,7 +179,7 @@ class Connection(Lifecycle):
     def _use_extension(self, codec: Codec | None) -> None:
         self.codec = self._assembler.codec = codec
         if codec is not None:
-            self._parser.allowed_rsv = codec.rsv
+            self._parser.allow_rsv(codec.rsv)
 
     def _http_ended(self, rest: bytes) -> None:
         """The opening handshake has taken its part of the input; ``rest`` are frames."""
@@ -196,7 +196,7 @@ class Connection(Lifecycle):
                 if parser.opcode < OP_CLOSE and not self.drop_messages:
                     assembler.begin_frame(parser.opcode, parser.remaining, parser.rsv != 0)
             limit = MAX_PAYLOAD
-            if assembler.is_encoded and self.partial_limit is not None:
+            if assembler.is_encoded:
                 if self.is_partial_held and parser.opcode < OP_CLOSE:
                     return None
                 limit = _ENCODED_STEP

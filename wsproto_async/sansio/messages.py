@@ -92,8 +92,9 @@ class MessageAssembler:
 
         Raises ProtocolError: 1009 if the message gets too big, 1007 if it is no text.
         """
-        self._size_decoded += len(piece)
-        self._check_size(self._size_decoded)
+        self._size_decoded = size = self._size_decoded + len(piece)
+        if self._max_size is not None and size > self._max_size:
+            self._check_size(size)
         self._hold(piece)
 
     def recent(self, size: int) -> bytes:
