@@ -287,6 +287,33 @@ def test_payloads_that_are_none(
 
 
 @both_sides
+@every_split
+@pytest.mark.parametrize(
+    "behind",
+    [
+        (PING, 0, True, b"p"),
+        (CLOSE, 0, True, b"\x03\xe8"),
+        (TEXT, RSV1, True, b""),
+        (CONT, 0, False, bytes(1001)),
+        (CONT, RSV1, True, b""),
+        (CONT, 0, True, b"\x00" * 900),
+    ],
+    ids=["ping", "close", "new message", "too long", "marked", "more"],
+)
+def test_what_is_wrong_first_decides(
+    side: str, size: int, behind: tuple[int, int, bool, bytes]
+) -> None:
+    end, _ = pair(side, max_size=1000)
+    masked = side == "server"
+    opcode, rsv, fin, payload = behind
+    data = encode_frame(BINARY, deflate(b"good"), fin=False, rsv=RSV1, masked=masked)
+    data += encode_frame(CONT, b"\xff\xff\xff\xff", fin=False, masked=masked)
+    data += encode_frame(opcode, payload, fin=fin, rsv=rsv, masked=masked)
+    assert receive(end, data, size) == [Close(1006)]
+    assert end.close_sent == Close(1007, "payload is not valid DEFLATE data")
+
+
+@both_sides
 def test_text_is_judged_before_it_is_complete(side: str) -> None:
     """In the middle of a frame, and of a message."""
     end, _ = pair(side)
@@ -313,7 +340,7 @@ def test_both_sizes_are_limited(side: str) -> None:
 @both_sides
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 @pytest.mark.parametrize("fragment", [200, 2**30], ids=["fragments", "one frame"])
-@pytest.mark.parametrize("max_size", [2**16, 10**6, 2**20])
+@pytest.mark.parametrize("max_size", [2**16, 10**6, 2**20, 2**24])
 def test_a_bomb_costs_no_more_than_the_limit(
     side: str, opcode: int, fragment: int, max_size: int
 ) -> None:

@@ -7,7 +7,7 @@ input is dropped. ``close_sent`` and ``close_received`` are set once.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from ..codec.close import Close, decode_close, encode_close
 from ..codec.frames import encode_frame
@@ -25,14 +25,12 @@ from ..extensions.base import Codec
 from ..handshake.body import BodyReader
 from ..handshake.http11 import HeadReader
 from .events import Event, Ping, Pong
-from .messages import MessageAssembler
+from .messages import ENCODED_STEP, MessageAssembler
 from .state import Cause, Lifecycle, State
 
 __all__ = ["Connection"]
 
 _OK_CODES = (1000, 1001, 1005)
-# What is encoded may become a thousand times longer: so much of it, and then a look at the limit.
-_ENCODED_STEP: Final = 1024
 
 
 class Connection(Lifecycle):
@@ -187,6 +185,13 @@ class Connection(Lifecycle):
         self._http = None
 
     def _parse(self) -> Event | None:
+        try:
+            return self._parse_frames()
+        finally:
+            # What is wrong with a payload comes before what is wrong behind it.
+            self._assembler.settle()
+
+    def _parse_frames(self) -> Event | None:
         parser = self._parser
         assembler = self._assembler
         while True:
@@ -199,11 +204,12 @@ class Connection(Lifecycle):
             if assembler.is_encoded:
                 if self.is_partial_held and parser.opcode < OP_CLOSE:
                     return None
-                limit = _ENCODED_STEP
+                limit = ENCODED_STEP
             payload = parser.read_payload(limit)
             if payload is None:
                 return None
             if parser.opcode >= OP_CLOSE:
+                assembler.settle()
                 return self._receive_control(parser.opcode, payload)
             if self.drop_messages:
                 assembler.discard()

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ..codec.opcodes import OP_CONTINUATION, OP_TEXT
 from ..codec.utf8 import Utf8Decoder
 from ..exceptions import ProtocolError
 from ..extensions.base import Codec
 from .buffer import MessageBuffer
 
-__all__ = ["MessageAssembler"]
+__all__ = ["ENCODED_STEP", "MessageAssembler"]
+
+# Bytes that are given to the codec at a time: what they become may be a thousand times longer, and
+# the limits are looked at in between.
+ENCODED_STEP: Final = 1024
 
 
 class MessageAssembler:
@@ -22,6 +28,7 @@ class MessageAssembler:
     __slots__ = (
         "_buffer",
         "_decoder",
+        "_encoded",
         "_fragments",
         "_max_fragments",
         "_max_size",
@@ -43,6 +50,7 @@ class MessageAssembler:
         self._decoder: Utf8Decoder | None = None
         self.codec: Codec | None = None
         self.is_encoded = False
+        self._encoded = b""
 
     @property
     def buffered(self) -> int:
@@ -72,6 +80,8 @@ class MessageAssembler:
     def add(self, payload: bytes, final: bool) -> str | bytes | None:
         """Append a piece of payload; return the message at its ``final`` piece.
 
+        Encoded payload may wait for more of it until ``settle``.
+
         Raises ProtocolError: 1007 at the first byte that is not UTF-8 in a text, and what the
         codec raises.
         """
@@ -81,11 +91,19 @@ class MessageAssembler:
             self._buffer = MessageBuffer(self._max_size)
             self._decoder = Utf8Decoder() if self._opcode == OP_TEXT else None
         if self.is_encoded:
-            assert self.codec is not None
-            self.codec.decode(payload, final, self)
+            self._encoded += payload
+            if final or len(self._encoded) >= ENCODED_STEP:
+                self.settle(final)
         else:
             self._hold(payload)
         return self._finish(self._buffer) if final else None
+
+    def settle(self, final: bool = False) -> None:
+        """Decode what small fragments have brought together; raises what the codec raises."""
+        if self._encoded or final:
+            encoded, self._encoded = self._encoded, b""
+            assert self.codec is not None
+            self.codec.decode(encoded, final, self)
 
     def append(self, piece: bytes) -> None:
         """Append what the codec has decoded.
@@ -125,6 +143,7 @@ class MessageAssembler:
     def discard(self) -> None:
         """Forget the unfinished message, and the codec."""
         self._buffer = self._decoder = self.codec = None
+        self._encoded = b""
 
     def take(self) -> str | bytes:
         """Give out what is held of the unfinished message; empty if nothing is.
