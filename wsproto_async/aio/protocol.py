@@ -152,13 +152,13 @@ class WebSocketProtocol(asyncio.Protocol):
             self._is_behind = queue.is_full and connection.close_sent is None
             if self._is_behind:
                 break
-            if connection.close_sent is not None and (queue.is_full or connection.is_partial_held):
+            if connection.close_sent is not None and (queue.is_full or connection.is_partial_held()):
                 # After our Close frame, what finds no room is dropped, with what follows it.
                 connection.drop_messages = True
                 connection.partial_limit = None
             event = connection.next_event()
             if event is None:
-                if connection.close_sent is not None and connection.is_partial_held:
+                if connection.close_sent is not None and connection.is_partial_held():
                     continue
                 break
             if isinstance(event, (str, bytes)):
@@ -211,7 +211,7 @@ class WebSocketProtocol(asyncio.Protocol):
         else:
             # recv() wants the message whole; else its pieces wait until somebody asks.
             wanted = self._receiver is not None and not self._receiver_takes_part
-            too_much = not wanted and connection.is_partial_held
+            too_much = not wanted and connection.is_partial_held()
         if too_much is self.is_reading_paused or self.transport.is_closing():
             return
         self.is_reading_paused = too_much

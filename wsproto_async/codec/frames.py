@@ -96,7 +96,7 @@ def check_long_length(encoded: bytes) -> None:
 
 
 def encode_frame(
-    opcode: int, payload: bytes, *, fin: bool = True, rsv: int = 0, masked: bool
+    opcode: int, payload: bytes, masked: bool, fin: bool = True, rsv: int = 0
 ) -> bytes:
     """Return a whole frame; ``masked`` applies a fresh unpredictable key (RFC 6455 5.3, 10.3)."""
     first = opcode | rsv | 0x80 if fin else opcode | rsv

@@ -1,7 +1,8 @@
-"""XOR with the masking key (RFC 6455 5.3)."""
+"""XOR with the masking key (RFC 6455 5.3). The compiled build has ``mask.pyx`` instead."""
 
 from __future__ import annotations
 
+from sys import maxsize
 from typing import Final
 
 __all__ = ["apply_mask"]
@@ -10,22 +11,21 @@ __all__ = ["apply_mask"]
 _STEP: Final = 1 << 16
 
 
-def apply_mask(data: bytes | bytearray | memoryview, masking_key: bytes) -> bytes:
-    """Return ``data`` XORed with the 4 bytes of ``masking_key``, repeated.
+def apply_mask(data: bytes, masking_key: bytes, start: int = 0, end: int = maxsize) -> bytes:
+    """Return ``data[start:end]`` XORed with the 4 bytes of ``masking_key``, repeated.
 
     Masking and unmasking are the same. A payload in several parts is unmasked part by part with
     the key rotated by the bytes that went before.
     """
-    size = len(data)
-    if size <= _STEP:
-        return _xor(data, masking_key, size)
-    view = memoryview(data)
+    end = min(end, len(data))
+    if end - start <= _STEP:
+        return _xor(data[start:end], masking_key)
     return b"".join(
-        _xor(view[start : start + _STEP], masking_key, min(_STEP, size - start))
-        for start in range(0, size, _STEP)
+        _xor(data[pos : min(pos + _STEP, end)], masking_key) for pos in range(start, end, _STEP)
     )
 
 
-def _xor(data: bytes | bytearray | memoryview, masking_key: bytes, size: int) -> bytes:
+def _xor(data: bytes, masking_key: bytes) -> bytes:
+    size = len(data)
     pad = masking_key * (size // 4) + masking_key[: size % 4]
     return (int.from_bytes(data, "little") ^ int.from_bytes(pad, "little")).to_bytes(size, "little")

@@ -42,7 +42,8 @@ class FrameParser:
         "_masking_key",
         "_message_open",
         "_pos",
-        "_usual",
+        "_usual_inside",
+        "_usual_outside",
         "fin",
         "in_frame",
         "opcode",
@@ -68,7 +69,8 @@ class FrameParser:
     def allow_rsv(self, rsv: int) -> None:
         """Let a message's first frame carry the reserved bits ``rsv``, an extension's mark."""
         self._allowed_rsv = rsv
-        self._usual = usual_first_bytes(False, rsv), usual_first_bytes(True, rsv)
+        self._usual_outside = usual_first_bytes(False, rsv)
+        self._usual_inside = usual_first_bytes(True, rsv)
 
     @property
     def buffered(self) -> int:
@@ -115,7 +117,8 @@ class FrameParser:
         pos = self._pos
         if len(data) - pos >= 4:
             first = data[pos]
-            if self._usual[self._message_open][first]:
+            usual = self._usual_inside if self._message_open else self._usual_outside
+            if usual[first]:
                 length = data[pos + 1] ^ self._mask_bit  # over 127 if MASK is wrong
                 if length < 126:
                     return self._begin_frame(first, length, pos + 2)
@@ -172,21 +175,18 @@ class FrameParser:
         """
         if self._masked and not self._masking_key and not self._read_masking_key():
             return None
+        size = min(self.remaining, limit)
+        available = len(self._data) - self._pos
+        if size > available:
+            self._refill()
+            available = len(self._data) - self._pos
+            if size > available:
+                if available == 0 or self.opcode >= OP_CLOSE:
+                    return None
+                size = available
         data = self._data
         pos = self._pos
-        size = self.remaining
-        if size > limit:
-            size = limit
         end = pos + size
-        if end > len(data):
-            self._refill()
-            data = self._data
-            pos = 0
-            end = min(size, len(data))
-            if end < size and (end == 0 or self.opcode >= OP_CLOSE):
-                return None
-            size = end
-        payload = data[pos:end]
         if end == len(data):  # not held beside what it becomes
             self._data = b""
             self._pos = 0
@@ -194,11 +194,12 @@ class FrameParser:
             self._pos = end
         self.remaining -= size
         self.in_frame = self.remaining > 0
-        if self._masked and size:
-            payload = apply_mask(payload, self._masking_key)
-            if self.in_frame and size % 4:
-                turn = size % 4
-                self._masking_key = self._masking_key[turn:] + self._masking_key[:turn]
+        if not self._masked:
+            return data[pos:end]
+        payload = apply_mask(data, self._masking_key, pos, end)
+        if self.in_frame and size % 4:
+            turn = size % 4
+            self._masking_key = self._masking_key[turn:] + self._masking_key[:turn]
         return payload
 
     def _read_masking_key(self) -> bool:

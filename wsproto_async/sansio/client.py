@@ -86,9 +86,7 @@ class ClientConnection(Connection):
         self._is_requested = True
         self._write(self.request.serialize())
 
-    def _parse(self) -> Event | None:
-        if self._http is None:
-            return super()._parse()
+    def _parse_handshake(self) -> Event | None:
         try:
             response = self._read_response()
             if response is None:
@@ -100,6 +98,7 @@ class ClientConnection(Connection):
             self.eof_due = True
             self._advance(Cause.HANDSHAKE_FAILED)
             return self._end(Close(1006))
+        self._is_shaking_hands = False
         self._advance(Cause.HANDSHAKE_COMPLETED)
         return response
 

@@ -7,7 +7,7 @@ input is dropped. ``close_sent`` and ``close_received`` are set once.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from ..codec.close import Close, decode_close, encode_close
 from ..codec.frames import encode_frame
@@ -30,7 +30,8 @@ from .state import Cause, Lifecycle, State
 
 __all__ = ["Connection"]
 
-_OK_CODES = (1000, 1001, 1005)
+_OPEN: Final = State.OPEN
+_OK_CODES: Final = (1000, 1001, 1005)
 
 
 class Connection(Lifecycle):
@@ -39,6 +40,8 @@ class Connection(Lifecycle):
     ``max_size`` bounds a message in bytes and ``max_fragments`` in frames; None lifts a limit.
 
     ``codec`` is that of the extension agreed on, None if there is none or it has no more use.
+    ``output_size`` is how many bytes ``data_to_send`` would give; ``sending_message`` tells if a
+    fragmented message has been begun and not finished.
     ``close_sent`` and ``close_received`` are the Close frames seen so far, ``error`` says why the
     connection failed, if it did. When ``eof_due`` is True, the caller shuts the writing side
     of the byte stream down after it has written what ``data_to_send`` gives.
@@ -61,10 +64,9 @@ class Connection(Lifecycle):
         "_http",
         "_is_client",
         "_is_encoding",
+        "_is_shaking_hands",
         "_output",
-        "_output_size",
         "_parser",
-        "_sending_message",
         "close_received",
         "close_sent",
         "codec",
@@ -72,8 +74,10 @@ class Connection(Lifecycle):
         "eof_due",
         "error",
         "hold_failure",
+        "output_size",
         "partial_limit",
         "received_first",
+        "sending_message",
     )
 
     def __init__(self, *, is_client: bool, max_size: int | None, max_fragments: int | None) -> None:
@@ -83,9 +87,8 @@ class Connection(Lifecycle):
         self._parser = FrameParser(masked=not is_client)
         self._assembler = MessageAssembler(max_size, max_fragments)
         self._output: list[bytes] = []
-        self._output_size = 0
-        self._sending_message = False
         self._is_encoding = False
+        self._is_shaking_hands = True
         self._hold_pongs = False
         self._held_pong: bytes | None = None
         self._ended = False
@@ -100,6 +103,8 @@ class Connection(Lifecycle):
         self.close_sent: Close | None = None
         self.close_received: Close | None = None
         self.received_first = False
+        self.output_size = 0
+        self.sending_message = False
 
     # Input
 
@@ -124,12 +129,12 @@ class Connection(Lifecycle):
     def buffered(self) -> int:
         """How many received bytes are held that no event has brought yet."""
         http = 0 if self._http is None else self._http.buffered
-        return http + self._parser.buffered + self._assembler.buffered
+        return http + self._parser.buffered + self._assembler.buffered()
 
     @property
     def buffered_message(self) -> int:
         """How many bytes of an unfinished message are held."""
-        return self._assembler.buffered
+        return self._assembler.buffered()
 
     def events(self) -> Iterator[Event]:
         """Parse what was received and iterate over what it means.
@@ -143,9 +148,10 @@ class Connection(Lifecycle):
         """Return the next event, None if there is none before more is received."""
         if self._ended:
             return None
+        event: Event | None = None
         if self._failure is None:
             try:
-                event = self._parse()
+                event = self._parse_handshake() if self._is_shaking_hands else self._parse()
             except ProtocolError as exc:
                 self._failure = exc
         if self._failure is not None:
@@ -160,11 +166,10 @@ class Connection(Lifecycle):
         """Tell if a violation waits for ``hold_failure`` to be False."""
         return self._failure is not None and not self._ended
 
-    @property
     def is_partial_held(self) -> bool:
         """Tell if an unfinished message has reached ``partial_limit``."""
         limit = self.partial_limit
-        return limit is not None and self._assembler.buffered >= limit
+        return limit is not None and self._assembler.buffered() >= limit
 
     def take_partial(self) -> str | bytes:
         """Give out what is held of an unfinished message, so that it need not be held whole.
@@ -178,6 +183,9 @@ class Connection(Lifecycle):
         self.codec = self._assembler.codec = codec
         if codec is not None:
             self._parser.allow_rsv(codec.rsv)
+
+    def _parse_handshake(self) -> Event | None:
+        """Parse the opening handshake, which comes before the frames: see the subclasses."""
 
     def _http_ended(self, rest: bytes) -> None:
         """The opening handshake has taken its part of the input; ``rest`` are frames."""
@@ -202,7 +210,7 @@ class Connection(Lifecycle):
                     assembler.begin_frame(parser.opcode, parser.remaining, parser.rsv != 0)
             limit = MAX_PAYLOAD
             if assembler.is_encoded:
-                if self.is_partial_held and parser.opcode < OP_CLOSE:
+                if self.is_partial_held() and parser.opcode < OP_CLOSE:
                     return None
                 limit = ENCODED_STEP
             payload = parser.read_payload(limit)
@@ -267,16 +275,6 @@ class Connection(Lifecycle):
             if self._state is State.OPEN:
                 self._send_frame(OP_PONG, payload)
 
-    @property
-    def sending_message(self) -> bool:
-        """Tell if a fragmented message has been begun and not finished."""
-        return self._sending_message
-
-    @property
-    def output_size(self) -> int:
-        """How many bytes ``data_to_send`` would give."""
-        return self._output_size
-
     def data_to_send(self) -> bytes:
         """Take the bytes to write to the peer; empty if there are none."""
         output = self._output
@@ -284,7 +282,7 @@ class Connection(Lifecycle):
             return b""
         data = output[0] if len(output) == 1 else b"".join(output)
         output.clear()
-        self._output_size = 0
+        self.output_size = 0
         return data
 
     def send_text(
@@ -297,14 +295,14 @@ class Connection(Lifecycle):
         surrogate.
         """
         payload = text.encode() if isinstance(text, str) else text
-        self._send_message(OP_TEXT, payload, fin, compress)
+        self.send_message(OP_TEXT, payload, fin, compress)
 
     def send_binary(self, data: bytes, *, fin: bool = True, compress: bool | None = None) -> None:
         """Send a binary message, or with ``fin=False`` its first fragment.
 
         ``compress`` is as for ``send_text``. Raises ConnectionClosed and InvalidState.
         """
-        self._send_message(OP_BINARY, data, fin, compress)
+        self.send_message(OP_BINARY, data, fin, compress)
 
     def send_continuation(self, data: bytes, *, fin: bool) -> None:
         """Send a further fragment of the message begun, the last one with ``fin=True``.
@@ -312,15 +310,18 @@ class Connection(Lifecycle):
         Raises ConnectionClosed, and InvalidState if no message has been begun.
         """
         self.check_open()
-        if not self._sending_message:
+        if not self.sending_message:
             raise InvalidState("no fragmented message is being sent")
         if self._is_encoding:
             assert self.codec is not None
             data = self.codec.encode(data, fin)
         self._send_frame(OP_CONTINUATION, data, fin)
-        self._sending_message = not fin
+        self.sending_message = not fin
 
-    def _send_message(self, opcode: int, payload: bytes, fin: bool, compress: bool | None) -> None:
+    def send_message(
+        self, opcode: int, payload: bytes, fin: bool = True, compress: bool | None = None
+    ) -> None:
+        """Send what ``send_text`` or ``send_binary`` would, as ``opcode`` says."""
         self.check_open()
         self._check_no_message()
         rsv = 0
@@ -331,10 +332,10 @@ class Connection(Lifecycle):
                 payload = codec.encode(payload, fin)
                 rsv = codec.rsv
         self._send_frame(opcode, payload, fin, rsv)
-        self._sending_message = not fin
+        self.sending_message = not fin
 
     def _check_no_message(self) -> None:
-        if self._sending_message:
+        if self.sending_message:
             raise InvalidState("a fragmented message is being sent: finish it first")
 
     def send_ping(self, payload: bytes = b"") -> None:
@@ -369,7 +370,7 @@ class Connection(Lifecycle):
         self._advance(Cause.CLOSE_SENT)
 
     def _send_frame(self, opcode: int, payload: bytes, fin: bool = True, rsv: int = 0) -> None:
-        self._write(encode_frame(opcode, payload, fin=fin, rsv=rsv, masked=self._is_client))
+        self._write(encode_frame(opcode, payload, self._is_client, fin, rsv))
 
     def send_frame(self, frame: bytes) -> None:
         """Send one message that was framed before, and masked if this end is a client's.
@@ -382,13 +383,13 @@ class Connection(Lifecycle):
 
     def _write(self, data: bytes) -> None:
         self._output.append(data)
-        self._output_size += len(data)
+        self.output_size += len(data)
 
     # The end
 
     def check_open(self) -> None:
         """Raise ConnectionClosed unless the connection is open, InvalidState if not yet."""
-        if self._state is State.OPEN:
+        if self._state is _OPEN:
             return
         if self._state is State.CONNECTING:
             raise InvalidState("the opening handshake has not completed")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ..codec.opcodes import OP_CONTINUATION, OP_TEXT
+from ..codec.parser import MAX_PAYLOAD
 from ..codec.utf8 import Utf8Decoder
 from ..exceptions import ProtocolError
 from ..extensions.base import Codec
@@ -15,6 +16,7 @@ __all__ = ["ENCODED_STEP", "MessageAssembler"]
 # Bytes that are given to the codec at a time: what they become may be a thousand times longer, and
 # the limits are looked at in between.
 ENCODED_STEP: Final = 1024
+_UNLIMITED: Final = MAX_PAYLOAD
 
 
 class MessageAssembler:
@@ -40,8 +42,10 @@ class MessageAssembler:
     )
 
     def __init__(self, max_size: int | None, max_fragments: int | None) -> None:
-        self._max_size = max_size
-        self._max_fragments = max_fragments
+        self._max_size = _UNLIMITED if max_size is None else min(max_size, _UNLIMITED)
+        self._max_fragments = (
+            _UNLIMITED if max_fragments is None else min(max_fragments, _UNLIMITED)
+        )
         self._opcode = OP_CONTINUATION
         self._size = 0
         self._size_decoded = 0
@@ -52,7 +56,6 @@ class MessageAssembler:
         self.is_encoded = False
         self._encoded = b""
 
-    @property
     def buffered(self) -> int:
         """How many bytes of an unfinished message are held."""
         return 0 if self._buffer is None else self._buffer.size
@@ -67,15 +70,15 @@ class MessageAssembler:
             self.is_encoded = is_encoded
             self._size = self._size_decoded = 0
             self._fragments = 0
+        if length > self._max_size - self._size:
+            raise self._too_big()
         self._size += length
-        self._check_size(self._size)
         self._fragments += 1
-        if self._max_fragments is not None and self._fragments > self._max_fragments:
+        if self._fragments > self._max_fragments:
             raise ProtocolError(f"message in over {self._max_fragments} fragments", 1008)
 
-    def _check_size(self, size: int) -> None:
-        if self._max_size is not None and size > self._max_size:
-            raise ProtocolError(f"message over {self._max_size} bytes", 1009)
+    def _too_big(self) -> ProtocolError:
+        return ProtocolError(f"message over {self._max_size} bytes", 1009)
 
     def add(self, payload: bytes, final: bool) -> str | bytes | None:
         """Append a piece of payload; return the message at its ``final`` piece.
@@ -88,7 +91,7 @@ class MessageAssembler:
         if self._buffer is None:
             if final and not self.is_encoded:
                 return self._decode(payload) if self._opcode == OP_TEXT else payload
-            self._buffer = MessageBuffer(self._max_size)
+            self._buffer = MessageBuffer(None if self._max_size == _UNLIMITED else self._max_size)
             self._decoder = Utf8Decoder() if self._opcode == OP_TEXT else None
         if self.is_encoded:
             self._encoded += payload
@@ -110,9 +113,9 @@ class MessageAssembler:
 
         Raises ProtocolError: 1009 if the message gets too big, 1007 if it is no text.
         """
-        self._size_decoded = size = self._size_decoded + len(piece)
-        if self._max_size is not None and size > self._max_size:
-            self._check_size(size)
+        if len(piece) > self._max_size - self._size_decoded:
+            raise self._too_big()
+        self._size_decoded += len(piece)
         self._hold(piece)
 
     def recent(self, size: int) -> bytes:
@@ -133,8 +136,7 @@ class MessageAssembler:
         decoder.decode(b"", True)
         return buffer.getvalue().decode()
 
-    @staticmethod
-    def _decode(payload: bytes) -> str:
+    def _decode(self, payload: bytes) -> str:
         try:
             return payload.decode()
         except UnicodeDecodeError:

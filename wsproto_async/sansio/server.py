@@ -70,11 +70,9 @@ class ServerConnection(Connection):
         self.response: Response | None = None
         self.subprotocol: str | None = None
 
-    def _parse(self) -> Event | None:
-        if isinstance(self._http, HeadReader):
-            return self._read_request(self._http)
+    def _parse_handshake(self) -> Event | None:
         # What follows the request waits for the response.
-        return None if self.response is None else super()._parse()
+        return self._read_request(self._http) if isinstance(self._http, HeadReader) else None
 
     def _read_request(self, head: HeadReader[tuple[str, str]]) -> Event | None:
         try:
@@ -144,6 +142,7 @@ class ServerConnection(Connection):
         if response.status == 101:
             if "Sec-WebSocket-Extensions" in response.headers:
                 self._use_extension(self._codec_accepted)
+            self._is_shaking_hands = False
             self._advance(Cause.HANDSHAKE_COMPLETED)
         else:
             self.eof_due = True

@@ -1,0 +1,64 @@
+"""The compiled build: the hot modules become extension modules, each from its own ``.py``.
+
+Beside each stands a ``.pxd`` with the C types. ``codec/mask.pyx`` alone has a source of its own,
+since C wants another algorithm there. CPython takes an extension module where there is one, the
+``.py`` elsewhere; without a C compiler, or with ``WSPROTO_ASYNC_BUILD=pure``, there is none.
+``WSPROTO_ASYNC_BUILD=compiled`` makes a build fail that cannot compile.
+"""
+
+import os
+import sys
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+BUILD = os.environ.get("WSPROTO_ASYNC_BUILD", "")
+SOURCES = [
+    "codec/frames.py",
+    "codec/mask.pyx",
+    "codec/parser.py",
+    "sansio/client.py",
+    "sansio/connection.py",
+    "sansio/messages.py",
+    "sansio/server.py",
+    "sansio/state.py",
+]
+DIRECTIVES = {
+    "language_level": "3",
+    "annotation_typing": False,
+    "embedsignature": False,
+}
+
+
+class BuildAllOrNone(build_ext):
+    """Modules that were compiled know each other's layout: one without the others is no use."""
+
+    def run(self):
+        try:
+            super().run()
+        except Exception as exc:
+            if BUILD == "compiled":
+                raise
+            print(f"wsproto_async is not compiled: {exc}", file=sys.stderr)
+            self.extensions.clear()
+
+
+def extensions():
+    if BUILD == "pure":
+        return []
+    return cythonize(
+        [
+            Extension(
+                f"wsproto_async.{source.partition('.')[0].replace('/', '.')}",
+                [f"wsproto_async/{source}"],
+                extra_compile_args=["-O3", "-g0"],
+            )
+            for source in SOURCES
+        ],
+        compiler_directives=DIRECTIVES,
+        build_dir="build/cython",
+    )
+
+
+setup(ext_modules=extensions(), cmdclass={"build_ext": BuildAllOrNone})

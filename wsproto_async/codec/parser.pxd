@@ -1,0 +1,54 @@
+cimport cython
+
+from .frames cimport (
+    check_first_byte,
+    check_long_length,
+    check_second_byte,
+    check_short_length,
+)
+from .mask cimport apply_mask
+
+
+cdef int OP_CLOSE
+cdef int OP_CONTINUATION
+cdef Py_ssize_t _JOIN_LIMIT
+
+
+cdef class FrameParser:
+    cdef bint _masked
+    cdef int _mask_bit
+    cdef bytes _masking_key
+    cdef bint _message_open
+    cdef bytes _data
+    cdef Py_ssize_t _pos
+    cdef bytearray _backlog
+    cdef int _allowed_rsv
+    cdef bytes _usual_outside
+    cdef bytes _usual_inside
+    cdef readonly bint in_frame
+    cdef readonly int opcode
+    cdef readonly bint fin
+    cdef readonly int rsv
+    cdef readonly Py_ssize_t remaining
+
+    cpdef allow_rsv(self, int rsv)
+    @cython.locals(unread=cython.Py_ssize_t)
+    cpdef feed(self, bytes data)
+    cpdef discard(self)
+    cdef bint _refill(self) except -1
+    @cython.locals(
+        data=bytes, pos=cython.Py_ssize_t, first=cython.int, usual=bytes, length=cython.int
+    )
+    cpdef bint read_header(self) except -1
+    @cython.locals(
+        data=bytes, pos=cython.Py_ssize_t, available=cython.Py_ssize_t, first=cython.int,
+        second=cython.int, length=cython.Py_ssize_t, size=cython.int, encoded=bytes
+    )
+    cdef bint _read_any_header(self) except -1
+    cdef bint _begin_frame(self, int first, Py_ssize_t length, Py_ssize_t pos) except -1
+    @cython.locals(
+        data=bytes, pos=cython.Py_ssize_t, end=cython.Py_ssize_t, size=cython.Py_ssize_t,
+        available=cython.Py_ssize_t, turn=cython.int, payload=bytes
+    )
+    cpdef bytes read_payload(self, Py_ssize_t limit=*)
+    cdef bint _read_masking_key(self) except -1

@@ -1,0 +1,69 @@
+cimport cython
+
+from ..codec.frames cimport encode_frame
+from ..codec.parser cimport FrameParser
+from .messages cimport MessageAssembler
+from .state cimport Lifecycle
+
+cdef Py_ssize_t ENCODED_STEP
+cdef Py_ssize_t MAX_PAYLOAD
+cdef int OP_BINARY
+cdef int OP_CLOSE
+cdef int OP_CONTINUATION
+cdef int OP_PING
+cdef int OP_PONG
+cdef int OP_TEXT
+cdef object _OPEN
+
+
+cdef class Connection(Lifecycle):
+    cdef bint _is_client
+    cdef object _http
+    cdef FrameParser _parser
+    cdef MessageAssembler _assembler
+    cdef list _output
+    cdef bint _is_encoding
+    cdef bint _is_shaking_hands
+    cdef bint _hold_pongs
+    cdef bytes _held_pong
+    cdef bint _ended
+    cdef bint _eof
+    cdef object _failure
+    cdef readonly object codec
+    cdef public bint hold_failure
+    cdef public object partial_limit
+    cdef public bint drop_messages
+    cdef readonly bint eof_due
+    cdef readonly object error
+    cdef readonly object close_sent
+    cdef readonly object close_received
+    cdef readonly bint received_first
+    cdef readonly Py_ssize_t output_size
+    cdef readonly bint sending_message
+
+    cpdef receive_data(self, object data)
+    cpdef receive_eof(self)
+    cpdef next_event(self)
+    cpdef bint is_partial_held(self) except -1
+    cpdef take_partial(self)
+    cpdef _parse_handshake(self)
+    cpdef _use_extension(self, object codec)
+    cpdef _http_ended(self, bytes rest)
+    cdef _parse(self)
+    @cython.locals(
+        parser=FrameParser, assembler=MessageAssembler, limit=cython.Py_ssize_t, payload=bytes
+    )
+    cdef _parse_frames(self)
+    cdef _receive_control(self, int opcode, bytes payload)
+    cdef _fail(self, object error)
+    cpdef _end(self, object close)
+    cpdef bytes data_to_send(self)
+    cpdef send_message(self, int opcode, bytes payload, bint fin=*, object compress=*)
+    cdef _check_no_message(self)
+    cdef _send_control(self, int opcode, bytes payload)
+    cdef _send_close(self, object close)
+    cdef _send_frame(self, int opcode, bytes payload, bint fin=*, int rsv=*)
+    cpdef send_frame(self, bytes frame)
+    cpdef _write(self, bytes data)
+    cpdef check_open(self)
+    cpdef closed_error(self)

@@ -1,0 +1,30 @@
+cdef Py_ssize_t _UNLIMITED
+cdef int OP_CONTINUATION
+cdef int OP_TEXT
+
+
+cdef class MessageAssembler:
+    cdef Py_ssize_t _max_size
+    cdef Py_ssize_t _max_fragments
+    cdef int _opcode
+    cdef Py_ssize_t _size
+    cdef Py_ssize_t _size_decoded
+    cdef Py_ssize_t _fragments
+    cdef object _buffer
+    cdef object _decoder
+    cdef bytes _encoded
+    cdef public object codec
+    cdef readonly bint is_encoded
+
+    cpdef Py_ssize_t buffered(self) except -1
+    cpdef begin_frame(self, int opcode, Py_ssize_t length, bint is_encoded=*)
+    cdef object _too_big(self)
+    cpdef add(self, bytes payload, bint final)
+    cpdef settle(self, bint final=*)
+    cpdef append(self, bytes piece)
+    cpdef bytes recent(self, Py_ssize_t size)
+    cdef _hold(self, bytes piece)
+    cdef _finish(self, object buffer)
+    cdef _decode(self, bytes payload)
+    cpdef discard(self)
+    cpdef take(self)

@@ -1,0 +1,4 @@
+cdef class Lifecycle:
+    cdef object _state
+
+    cpdef _advance(self, object cause)
