@@ -15,6 +15,12 @@ from setuptools.command.build_ext import build_ext
 
 BUILD = os.environ.get("WSPROTO_ASYNC_BUILD", "")
 SOURCES = [
+    "aio/arrival.py",
+    "aio/data.py",
+    "aio/flow.py",
+    "aio/protocol.py",
+    "aio/sender.py",
+    "aio/websocket.py",
     "codec/frames.py",
     "codec/mask.pyx",
     "codec/parser.py",

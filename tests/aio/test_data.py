@@ -5,6 +5,7 @@ import array
 import pytest
 
 from wsproto_async.aio.data import convert, encode_data, is_data
+from wsproto_async.codec.opcodes import OP_BINARY, OP_TEXT
 
 TEXT = "aé€😀"
 
@@ -29,22 +30,22 @@ def test_is_not_data(message: object) -> None:
 @pytest.mark.parametrize(
     ("data", "text", "encoded"),
     [
-        (TEXT, None, (True, TEXT.encode())),
-        (TEXT, True, (True, TEXT.encode())),
-        (TEXT, False, (False, TEXT.encode())),
-        (b"\xff", None, (False, b"\xff")),
-        (b"\xff", False, (False, b"\xff")),
-        (TEXT.encode(), True, (True, TEXT.encode())),
-        (bytearray(b"x"), None, (False, b"x")),
-        (memoryview(b"abcd")[1:3], None, (False, b"bc")),
-        (memoryview(b"abcdef")[::2], None, (False, b"ace")),
-        (memoryview(array.array("H", [1, 2])), None, (False, array.array("H", [1, 2]).tobytes())),
-        ("", None, (True, b"")),
-        (b"", True, (True, b"")),
+        (TEXT, None, (OP_TEXT, TEXT.encode())),
+        (TEXT, True, (OP_TEXT, TEXT.encode())),
+        (TEXT, False, (OP_BINARY, TEXT.encode())),
+        (b"\xff", None, (OP_BINARY, b"\xff")),
+        (b"\xff", False, (OP_BINARY, b"\xff")),
+        (TEXT.encode(), True, (OP_TEXT, TEXT.encode())),
+        (bytearray(b"x"), None, (OP_BINARY, b"x")),
+        (memoryview(b"abcd")[1:3], None, (OP_BINARY, b"bc")),
+        (memoryview(b"abcdef")[::2], None, (OP_BINARY, b"ace")),
+        (memoryview(array.array("H", [1, 2])), None, (OP_BINARY, array.array("H", [1, 2]).tobytes())),
+        ("", None, (OP_TEXT, b"")),
+        (b"", True, (OP_TEXT, b"")),
     ],
     ids=shown,
 )
-def test_encode_data(data: object, text: bool | None, encoded: tuple[bool, bytes]) -> None:
+def test_encode_data(data: object, text: bool | None, encoded: tuple[int, bytes]) -> None:
     assert encode_data(data, text) == encoded
     assert type(encode_data(data, text)[1]) is bytes
 

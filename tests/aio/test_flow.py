@@ -12,14 +12,14 @@ MAX_MESSAGES = 48
 
 def test_a_queue_gives_what_was_put_in_that_order() -> None:
     queue = ReceiveQueue(1000)
-    assert len(queue) == 0
+    assert queue.count == 0
     for message in ("one", b"two", "", b""):
         queue.put(message)
-    assert len(queue) == 4
+    assert queue.count == 4
     assert queue.peek() == "one"
     assert queue.peek() == "one"
     assert [queue.get() for _ in range(4)] == ["one", b"two", "", b""]
-    assert len(queue) == 0
+    assert queue.count == 0
 
 
 @pytest.mark.parametrize("message", [b"x" * 10, "x" * 10, "€" * 10])
@@ -30,40 +30,40 @@ def test_the_limit_counts_bytes_with_the_objects_overhead(message: str | bytes) 
     for _ in range(2):
         exact.put(message)
         larger.put(message)
-        assert not exact.is_full
+        assert not exact.is_full()
     exact.put(message)
     larger.put(message)
-    assert exact.is_full
-    assert not larger.is_full
+    assert exact.is_full()
+    assert not larger.is_full()
     exact.get()
-    assert not exact.is_full
+    assert not exact.is_full()
 
 
 def test_one_message_may_be_larger_than_the_limit() -> None:
     queue = ReceiveQueue(100)
     queue.put(bytes(1000))
-    assert queue.is_full
+    assert queue.is_full()
     queue.get()
-    assert not queue.is_full
-    assert queue.is_low
+    assert not queue.is_full()
+    assert queue.is_low()
 
 
 def test_however_small_the_messages_are_their_number_is_limited() -> None:
     queue = ReceiveQueue(2**30)
     for _ in range(MAX_MESSAGES):
-        assert not queue.is_full
+        assert not queue.is_full()
         queue.put(b"")
-    assert queue.is_full
+    assert queue.is_full()
 
 
 def test_low_is_a_quarter_of_the_messages() -> None:
     queue = ReceiveQueue(2**30)
     for _ in range(MAX_MESSAGES):
         queue.put(b"")
-    while len(queue) > MAX_MESSAGES // 4:
-        assert not queue.is_low
+    while queue.count > MAX_MESSAGES // 4:
+        assert not queue.is_low()
         queue.get()
-    assert queue.is_low
+    assert queue.is_low()
 
 
 def test_low_is_a_quarter_of_the_bytes() -> None:
@@ -71,10 +71,10 @@ def test_low_is_a_quarter_of_the_bytes() -> None:
     queue = ReceiveQueue(8 * getsizeof(message))
     for _ in range(8):
         queue.put(message)
-    while len(queue) > 2:
-        assert not queue.is_low
+    while queue.count > 2:
+        assert not queue.is_low()
         queue.get()
-    assert queue.is_low
+    assert queue.is_low()
 
 
 class Line:

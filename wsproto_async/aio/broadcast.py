@@ -6,7 +6,6 @@ from collections.abc import Hashable, Iterable
 from typing import Final
 
 from ..codec.frames import encode_frame
-from ..codec.opcodes import OP_BINARY, OP_TEXT
 from ..extensions.base import Codec
 from ..sansio.state import State
 from .data import Data, encode_data
@@ -32,8 +31,8 @@ def broadcast(
 
     Raises TypeError and UnicodeError before anything is sent.
     """
-    is_text, payload = encode_data(message, text)
-    prepared = _PreparedMessage(OP_TEXT if is_text else OP_BINARY, payload, compress)
+    opcode, payload = encode_data(message, text)
+    prepared = _PreparedMessage(opcode, payload, compress)
     for ws in websockets:
         if ws.state is State.OPEN:
             protocol = ws._protocol

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing_extensions import TypeIs
 
+from ..codec.opcodes import OP_BINARY, OP_TEXT
+
 __all__ = ["BytesLike", "Data", "convert", "encode_data", "is_data"]
 
 BytesLike = bytes | bytearray | memoryview
@@ -15,19 +17,20 @@ def is_data(message: object) -> TypeIs[Data]:
     return isinstance(message, (str, bytes, bytearray, memoryview))
 
 
-def encode_data(data: Data, text: bool | None) -> tuple[bool, bytes]:
-    """Return whether ``data`` goes as text, and its payload.
+def encode_data(data: Data, text: bool | None) -> tuple[int, bytes]:
+    """Return the opcode of a message that holds ``data``, and its payload.
 
     Raises TypeError for other types and UnicodeError for text that is not UTF-8.
     """
     if isinstance(data, str):
-        return text is not False, data.encode()
+        return OP_BINARY if text is False else OP_TEXT, data.encode()
     if not is_data(data):
         raise TypeError(f"data must be str or bytes-like, not {type(data).__name__}")
     payload = bytes(data)
     if text:
         payload.decode()
-    return text is True, payload
+        return OP_TEXT, payload
+    return OP_BINARY, payload
 
 
 def convert(message: str | bytes, decode: bool) -> str | bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from sys import getsizeof
 from typing import Final
 
@@ -11,48 +10,65 @@ __all__ = ["ReceiveQueue", "Waiters"]
 
 # However small they are: a message is an object, and objects are what tiny frames multiply.
 _MAX_MESSAGES: Final = 48
+_BYTES_OVERHEAD: Final = getsizeof(b"")
 
 
 class ReceiveQueue:
-    """Messages that have arrived and wait for ``recv``.
+    """Messages that have arrived and wait for ``recv``; ``count`` is how many.
 
     Full at ``limit`` bytes, the objects' overhead included, or at 48 messages; low at a quarter.
     """
 
-    __slots__ = ("_limit", "_messages", "_size")
+    __slots__ = ("_first", "_limit", "_messages", "_size", "count")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._messages: deque[str | bytes] = deque()
+        self._messages: list[str | bytes | None] = []
+        self._first = 0
         self._size = 0
+        self.count = 0
 
-    def __len__(self) -> int:
-        return len(self._messages)
-
-    @property
     def is_full(self) -> bool:
         """Tell if no more should be put in."""
-        return self._size >= self._limit or len(self._messages) >= _MAX_MESSAGES
+        return self._size >= self._limit or self.count >= _MAX_MESSAGES
 
-    @property
     def is_low(self) -> bool:
         """Tell if it is time to bring more."""
-        return self._size <= self._limit // 4 and len(self._messages) <= _MAX_MESSAGES // 4
+        return self._size <= self._limit // 4 and self.count <= _MAX_MESSAGES // 4
 
     def put(self, message: str | bytes) -> None:
         """Append a message."""
         self._messages.append(message)
-        self._size += getsizeof(message)
+        self._size += _size_of(message)
+        self.count += 1
 
     def peek(self) -> str | bytes:
         """Return the oldest message and leave it in."""
-        return self._messages[0]
+        message = self._messages[self._first]
+        assert message is not None
+        return message
 
     def get(self) -> str | bytes:
         """Take the oldest message."""
-        message = self._messages.popleft()
-        self._size -= getsizeof(message)
+        message = self.peek()
+        self.count -= 1
+        self._size -= _size_of(message)
+        if self.count == 0:
+            self._messages.clear()
+            self._first = 0
+        else:
+            self._messages[self._first] = None
+            self._first += 1
+            if self._first == _MAX_MESSAGES:
+                del self._messages[:_MAX_MESSAGES]
+                self._first = 0
         return message
+
+
+def _size_of(message: str | bytes) -> int:
+    if isinstance(message, bytes):
+        return len(message) + _BYTES_OVERHEAD
+    return getsizeof(message)
 
 
 class Waiters:

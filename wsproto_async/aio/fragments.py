@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 
 from .data import Data, encode_data
-from .protocol import WebSocketProtocol
+from .protocol import WebSocketCallbacks
 
 __all__ = ["send_fragments"]
 
 
 async def send_fragments(
-    protocol: WebSocketProtocol,
+    protocol: WebSocketCallbacks,
     fragments: Iterable[Data] | AsyncIterable[Data],
     text: bool | None,
     compress: bool | None,
@@ -26,35 +26,26 @@ async def send_fragments(
         raise TypeError(f"message must be str, bytes-like or an iterable of such, not {kind}")
     protocol.connection.check_open()
     marked = _mark_end(fragments) if isinstance(fragments, AsyncIterable) else _mark_last(fragments)
-    is_text: bool | None = None
+    opcode: int | None = None
     try:
         async for fragment, fin in marked:
-            fragment_is_text, payload = encode_data(fragment, text)
-            if is_text not in (None, fragment_is_text):
+            its_opcode, payload = encode_data(fragment, text)
+            if opcode not in (None, its_opcode):
                 raise TypeError("fragments of one message must be all str or all bytes-like")
-            if is_text is None:
-                await _send_first(protocol, fragment_is_text, payload, fin, compress)
+            if opcode is None:
+                await protocol.sender.turn()
+                protocol.connection.send_message(its_opcode, payload, fin, compress)
             else:
                 await protocol.sender.gate()
                 protocol.connection.send_continuation(payload, fin=fin)
             protocol.sender.written()
-            is_text = fragment_is_text
+            opcode = its_opcode
     except BaseException:
-        if is_text is not None:
+        if opcode is not None:
             protocol.close(1011, "message broken off")
         raise
     finally:
         protocol.sender.message_sent()
-
-
-async def _send_first(
-    protocol: WebSocketProtocol, is_text: bool, payload: bytes, fin: bool, compress: bool | None
-) -> None:
-    await protocol.sender.turn()
-    if is_text:
-        protocol.connection.send_text(payload, fin=fin, compress=compress)
-    else:
-        protocol.connection.send_binary(payload, fin=fin, compress=compress)
 
 
 async def _mark_last(fragments: Iterable[Data]) -> AsyncIterator[tuple[Data, bool]]:

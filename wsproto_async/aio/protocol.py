@@ -18,6 +18,7 @@ from ..sansio.client import ClientConnection
 from ..sansio.events import Close, Event, Ping, Pong
 from ..sansio.server import ServerConnection
 from ..sansio.state import State
+from .arrival import Arrival
 from .flow import ReceiveQueue, Waiters
 from .keepalive import Keepalive
 from .sender import Sender
@@ -27,41 +28,43 @@ from .timer import shared_timer
 if TYPE_CHECKING:
     from ..handshake.http11 import Request, Response
 
-__all__ = ["Owner", "WebSocketProtocol"]
+__all__ = ["Owner", "WebSocketCallbacks", "WebSocketProtocol"]
 
 _ANSWER_TIME: Final = 1.0  # seconds to answer what came before a violation
 _PENDING_LIMIT: Final = 65536  # bytes that may follow a request before it is answered
+_OPEN: Final = State.OPEN
 
 
 class Owner(Protocol):
     """Whoever performs the opening handshake: a server or a client."""
 
-    def connection_made(self, protocol: WebSocketProtocol) -> None: ...
+    def connection_made(self, protocol: WebSocketCallbacks) -> None: ...
 
     def handshake_received(
-        self, protocol: WebSocketProtocol, message: Request | Response
+        self, protocol: WebSocketCallbacks, message: Request | Response
     ) -> None: ...
 
-    def handshake_failed(self, protocol: WebSocketProtocol) -> None: ...
+    def handshake_failed(self, protocol: WebSocketCallbacks) -> None: ...
 
-    def handshake_expired(self, protocol: WebSocketProtocol) -> None: ...
+    def handshake_expired(self, protocol: WebSocketCallbacks) -> None: ...
 
-    def connection_lost(self, protocol: WebSocketProtocol) -> None: ...
+    def connection_lost(self, protocol: WebSocketCallbacks) -> None: ...
 
 
-class WebSocketProtocol(asyncio.Protocol):
+class WebSocketCallbacks:
     """One connection: a transport, a sans-IO ``connection``, and ``sender``, its way out."""
 
     __slots__ = (
-        "__weakref__",
+        "_arrival",
+        "_is_awaited",
         "_is_behind",
         "_is_ended",
         "_lost",
         "_on_deadline",
         "_owner",
         "_queue",
-        "_receiver",
-        "_receiver_takes_part",
+        "_read_limit",
+        "_takes_part",
         "bytes_received",
         "connection",
         "is_lost",
@@ -87,12 +90,14 @@ class WebSocketProtocol(asyncio.Protocol):
     ) -> None:
         self._owner = owner
         self.connection = connection
+        self._read_limit = settings.read_limit
         connection.partial_limit = settings.read_limit
         self.settings = settings
         self.loop = loop
         self._queue = ReceiveQueue(settings.read_limit)
-        self._receiver: asyncio.Future[None] | None = None
-        self._receiver_takes_part = False
+        self._arrival = Arrival(loop)
+        self._is_awaited = False
+        self._takes_part = False
         self._lost = Waiters()
         self.sender = Sender(connection, self._queue, loop)
         self.keepalive = Keepalive(self)
@@ -120,18 +125,22 @@ class WebSocketProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.bytes_received += len(data)
         self.connection.receive_data(data)
+        self.sender.cork()
         self._parse()
+        if self._is_awaited and self._has_arrived():
+            self._arrival.arrive()  # the handler runs now
+        self.sender.uncork()
 
     def eof_received(self) -> None:
         self.connection.receive_eof()
-        self._parse()
+        self._parse_and_wake()
         self.begin_end()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_lost = True
         shared_timer().unset(self)
         self.connection.receive_eof()
-        self._parse()
+        self._parse_and_wake()
         self._release()
         self._lost.wake()
         self._owner.connection_lost(self)
@@ -144,15 +153,21 @@ class WebSocketProtocol(asyncio.Protocol):
 
     # Receiving
 
+    def _parse_and_wake(self) -> None:
+        self._parse()
+        self._wake_receiver()
+
     def _parse(self) -> None:
-        """Parse until the queue is full or the input used up; then wake the receiver once."""
+        """Parse until the queue is full or the input used up."""
         connection = self.connection
         queue = self._queue
         while True:
-            self._is_behind = queue.is_full and connection.close_sent is None
+            self._is_behind = queue.is_full() and connection.close_sent is None
             if self._is_behind:
                 break
-            if connection.close_sent is not None and (queue.is_full or connection.is_partial_held()):
+            if connection.close_sent is not None and (
+                queue.is_full() or connection.is_partial_held()
+            ):
                 # After our Close frame, what finds no room is dropped, with what follows it.
                 connection.drop_messages = True
                 connection.partial_limit = None
@@ -164,14 +179,13 @@ class WebSocketProtocol(asyncio.Protocol):
             if isinstance(event, (str, bytes)):
                 queue.put(event)
                 connection.hold_failure = True
-                connection.partial_limit = self.settings.read_limit  # nobody waits for the next
+                connection.partial_limit = self._read_limit  # nobody waits for the next
             else:
                 self._handle(event)
-        if connection.is_failure_held and self._on_deadline != self._fail:
+        if connection.is_failure_held() and self._on_deadline != self._fail:
             self.set_deadline(_ANSWER_TIME, self._fail)
         if connection.output_size:
             self.sender.written()
-        self._wake_receiver()
         self._control_reading()
 
     def _handle(self, event: Event) -> None:
@@ -186,32 +200,27 @@ class WebSocketProtocol(asyncio.Protocol):
         elif not isinstance(event, (Ping, str, bytes)):
             self._owner.handshake_received(self, event)
 
+    def _has_arrived(self) -> bool:
+        """Tell if what is awaited is there: a message, a part of one, or the end."""
+        if self._queue.count or self._is_ended:
+            return True
+        return self._takes_part and self.connection.buffered_message() > 0
+
     def _wake_receiver(self) -> None:
-        receiver = self._receiver
-        if (
-            receiver is not None
-            and not receiver.done()
-            and (
-                self._queue
-                or self._is_ended
-                or (self._receiver_takes_part and self.connection.buffered_message)
-            )
-        ):
-            receiver.set_result(None)
+        if self._is_awaited and self._has_arrived():
+            self._arrival.arrive_soon()
 
     def _control_reading(self) -> None:
         """Pause reading while what has arrived is more than anybody takes."""
         connection = self.connection
-        if connection.state >= State.CLOSING:
-            too_much = False  # what still comes is dropped, and the peer's end of it awaited
+        if connection.state is _OPEN:
+            # recv() wants the message whole; else its pieces wait until somebody asks.
+            wanted = self._is_awaited and not self._takes_part
+            too_much = self._is_behind or (not wanted and connection.is_partial_held())
         elif connection.state is State.CONNECTING:
             too_much = connection.buffered > _PENDING_LIMIT
-        elif self._is_behind:
-            too_much = True
         else:
-            # recv() wants the message whole; else its pieces wait until somebody asks.
-            wanted = self._receiver is not None and not self._receiver_takes_part
-            too_much = not wanted and connection.is_partial_held()
+            too_much = False  # what still comes is dropped, and the peer's end of it awaited
         if too_much is self.is_reading_paused or self.transport.is_closing():
             return
         self.is_reading_paused = too_much
@@ -221,29 +230,29 @@ class WebSocketProtocol(asyncio.Protocol):
         else:
             self.transport.resume_reading()
 
-    async def wait_for_input(self, *, part: bool = False) -> None:
-        """Wait for a message, with ``part`` for a part of one, or for the end.
+    def begin_wait(self, part: bool = False) -> Arrival:
+        """Return what to await for a message, with ``part`` for a part of one, or for the end.
 
-        ``has_message`` has been asked before, and nothing been awaited since.
+        ``has_message`` has been asked before, and nothing been awaited since. ``end_wait`` follows.
         """
         connection = self.connection
-        if connection.is_failure_held:
-            self._fail()
-            return
         connection.hold_failure = False
-        self.sender.flush()
-        self._receiver = self.loop.create_future()
-        self._receiver_takes_part = part
+        self._is_awaited = True
+        self._takes_part = part
         if not part:
             connection.partial_limit = None  # the message is wanted whole
-            if connection.buffered_message:
-                self._parse()
+        if connection.is_failure_held() or (not part and connection.buffered_message()):
+            self._parse()
+        if connection.output_size:
+            self.sender.flush()
         self._control_reading()
-        try:
-            await self._receiver
-        finally:
-            self._receiver = None
-            connection.partial_limit = self.settings.read_limit
+        self._arrival.is_here = self._has_arrived()
+        return self._arrival
+
+    def end_wait(self) -> None:
+        """The wait is over, whatever came of it."""
+        self._is_awaited = False
+        self.connection.partial_limit = self._read_limit
 
     def has_message(self) -> bool:
         """Tell if a message has arrived.
@@ -251,9 +260,9 @@ class WebSocketProtocol(asyncio.Protocol):
         Raises ConcurrencyError if a task waits for input already, ConnectionClosed when there
         will be no more messages, and InvalidState before the opening handshake has completed.
         """
-        if self._receiver is not None:
+        if self._is_awaited:
             raise ConcurrencyError("another task is receiving from this connection already")
-        if self._queue:
+        if self._queue.count:
             return True
         if self._is_ended:
             raise self.connection.closed_error()
@@ -268,7 +277,7 @@ class WebSocketProtocol(asyncio.Protocol):
     def take_message(self) -> str | bytes:
         """Take the oldest message."""
         message = self._queue.get()
-        if self._is_behind and self._queue.is_low:
+        if self._is_behind and self._queue.is_low():
             self._parse()
         return message
 
@@ -296,7 +305,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self.is_opened = True
         self.keepalive.schedule()
         self.sender.flush()
-        self._parse()
+        self._parse_and_wake()
 
     def _open_expired(self) -> None:
         self._owner.handshake_expired(self)
@@ -306,17 +315,17 @@ class WebSocketProtocol(asyncio.Protocol):
     def _fail(self) -> None:
         """Fail the connection for a violation, now that what came before it has been answered."""
         self.connection.hold_failure = False
-        self._parse()
+        self._parse_and_wake()
 
     def close(self, code: int, reason: str) -> None:
         """Begin the closing handshake, or abort what has not been opened; do nothing if closing."""
-        if self.connection.is_failure_held:
+        if self.connection.is_failure_held():
             self._fail()
         if self.connection.state is State.OPEN:
             self.connection.send_close(code, reason)
             self.sender.wake()
             self.begin_end()
-            self._parse()
+            self._parse_and_wake()
         elif self.connection.state is State.CONNECTING:
             self.abort()
 
@@ -360,6 +369,12 @@ class WebSocketProtocol(asyncio.Protocol):
         """Wait until the transport is gone."""
         while not self.is_lost:
             await self._lost.wait()
+
+
+class WebSocketProtocol(WebSocketCallbacks, asyncio.Protocol):
+    """The same as what it is: a class that is compiled cannot inherit from one that is not."""
+
+    __slots__ = ("__weakref__",)
 
 
 def _send_small_frames_at_once(sock: socket.socket | None) -> None:

@@ -28,7 +28,7 @@ class Sender:
     __slots__ = (
         "_connection",
         "_in_line",
-        "_is_flush_scheduled",
+        "_is_flush_due",
         "_is_gate_shut",
         "_line",
         "_loop",
@@ -49,20 +49,26 @@ class Sender:
         self._in_line = 0
         self._pushed: list[bytes] = []
         self._is_gate_shut = False
-        self._is_flush_scheduled = False
+        self._is_flush_due = False
         self.transport: asyncio.Transport | None = None
 
     def written(self) -> None:
         """The connection has something to send: write it, or leave it corked."""
-        if not self._unread or self._connection.output_size >= _CORK_LIMIT:
+        if self._unread.count == 0 or self._connection.output_size >= _CORK_LIMIT:
             self.flush()
-        elif not self._is_flush_scheduled:
-            self._is_flush_scheduled = True
-            self._loop.call_soon(self._flush_corked)
+        elif not self._is_flush_due:
+            self._is_flush_due = True
+            self._loop.call_soon(self.uncork)
 
-    def _flush_corked(self) -> None:
-        self._is_flush_scheduled = False
-        self.flush()
+    def cork(self) -> None:
+        """Let replies wait for each other until the caller says ``uncork``, later in this turn."""
+        self._is_flush_due = True
+
+    def uncork(self) -> None:
+        """Write what has waited."""
+        self._is_flush_due = False
+        if self._connection.output_size:
+            self.flush()
 
     def flush(self) -> None:
         """Hand all that the connection has to send to the transport."""
@@ -87,7 +93,6 @@ class Sender:
         """Let those who wait look again: a message is complete, or the end has begun."""
         self._waiters.wake()
 
-    @property
     def may_send(self) -> bool:
         """Tell if a message can be sent now, with no wait and between no others' fragments."""
         return not (self._in_line or self._is_gate_shut or self._connection.sending_message)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import asyncio
     from typing import Self
 
-    from .protocol import WebSocketProtocol
+    from .protocol import WebSocketCallbacks
     from .server import Server
 
 __all__ = ["WebSocket"]
@@ -40,7 +40,7 @@ class WebSocket:
     server: Server | None
     """The server that accepted the connection; None on a client."""
 
-    def __init__(self, protocol: WebSocketProtocol, server: Server | None = None) -> None:
+    def __init__(self, protocol: WebSocketCallbacks, server: Server | None = None) -> None:
         self._protocol = protocol
         self._id: UUID | None = None
         self._is_partly_received = False
@@ -66,7 +66,10 @@ class WebSocket:
         while not protocol.has_message() or self._is_partly_received:
             if self._is_partly_received:
                 raise InvalidState("recv_streaming() has begun a message: it has to end it")
-            await protocol.wait_for_input()
+            try:
+                await protocol.begin_wait()
+            finally:
+                protocol.end_wait()
         if decode is not None:
             converted = convert(
                 protocol.peek_message(), decode
@@ -91,7 +94,10 @@ class WebSocket:
                 self._is_partly_received = True
                 yield part
             else:
-                await protocol.wait_for_input(part=True)
+                try:
+                    await protocol.begin_wait(part=True)
+                finally:
+                    protocol.end_wait()
         rest = protocol.take_message()
         was_partly_received, self._is_partly_received = self._is_partly_received, False
         if rest or not was_partly_received:
@@ -139,16 +145,12 @@ class WebSocket:
         nothing has been sent, nor if the call is cancelled.
         """
         protocol = self._protocol
-        connection = protocol.connection
+        sender = protocol.sender
         if is_data(message):
-            is_text, payload = encode_data(message, text)
-            sender = protocol.sender
-            if not sender.may_send:
+            opcode, payload = encode_data(message, text)
+            if not sender.may_send():
                 await sender.turn()
-            if is_text:
-                connection.send_text(payload, compress=compress)
-            else:
-                connection.send_binary(payload, compress=compress)
+            protocol.connection.send_message(opcode, payload, True, compress)
             sender.written()
         else:
             await send_fragments(protocol, message, text, compress)

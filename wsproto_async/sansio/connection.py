@@ -131,7 +131,6 @@ class Connection(Lifecycle):
         http = 0 if self._http is None else self._http.buffered
         return http + self._parser.buffered + self._assembler.buffered()
 
-    @property
     def buffered_message(self) -> int:
         """How many bytes of an unfinished message are held."""
         return self._assembler.buffered()
@@ -155,13 +154,12 @@ class Connection(Lifecycle):
             except ProtocolError as exc:
                 self._failure = exc
         if self._failure is not None:
-            hold = self.hold_failure and self._state is State.OPEN
+            hold = self.hold_failure and self.state is State.OPEN
             return None if hold else self._fail(self._failure)
         if event is None and self._eof:
             return self._end(Close(1006))
         return event
 
-    @property
     def is_failure_held(self) -> bool:
         """Tell if a violation waits for ``hold_failure`` to be False."""
         return self._failure is not None and not self._ended
@@ -230,14 +228,14 @@ class Connection(Lifecycle):
         if opcode == OP_PING:
             if self._hold_pongs:
                 self._held_pong = payload
-            elif self._state is State.OPEN:
+            elif self.state is State.OPEN:
                 self._send_frame(OP_PONG, payload)
             return Ping(payload)
         if opcode == OP_PONG:
             return Pong(payload)
         close = decode_close(payload)
         self.close_received = close
-        if self._state is State.OPEN:
+        if self.state is State.OPEN:
             self.received_first = True
             self._send_close(close)
         # RFC 6455 7.1.1: the server closes the TCP connection first.
@@ -247,7 +245,7 @@ class Connection(Lifecycle):
     def _fail(self, error: ProtocolError) -> Close:
         """Fail the connection (RFC 6455 7.1.7)."""
         self.error = error
-        if self._state is State.OPEN:
+        if self.state is State.OPEN:
             self._send_close(Close(error.code, str(error)))
         self.eof_due = True
         return self._end(Close(1006))
@@ -272,7 +270,7 @@ class Connection(Lifecycle):
         self._hold_pongs = hold
         if not hold and self._held_pong is not None:
             payload, self._held_pong = self._held_pong, None
-            if self._state is State.OPEN:
+            if self.state is State.OPEN:
                 self._send_frame(OP_PONG, payload)
 
     def data_to_send(self) -> bytes:
@@ -389,9 +387,9 @@ class Connection(Lifecycle):
 
     def check_open(self) -> None:
         """Raise ConnectionClosed unless the connection is open, InvalidState if not yet."""
-        if self._state is _OPEN:
+        if self.state is _OPEN:
             return
-        if self._state is State.CONNECTING:
+        if self.state is State.CONNECTING:
             raise InvalidState("the opening handshake has not completed")
         raise self.closed_error()
 

@@ -1,4 +1,4 @@
 cdef class Lifecycle:
-    cdef object _state
+    cdef readonly object state
 
     cpdef _advance(self, object cause)

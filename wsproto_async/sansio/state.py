@@ -44,17 +44,12 @@ TRANSITIONS: Final = {
 
 
 class Lifecycle:
-    """Something that has a ``state``."""
+    """Something that has a ``state``: CONNECTING, OPEN, CLOSING or CLOSED."""
 
-    __slots__ = ("_state",)
+    __slots__ = ("state",)
 
     def __init__(self) -> None:
-        self._state = State.CONNECTING
-
-    @property
-    def state(self) -> State:
-        """CONNECTING, OPEN, CLOSING or CLOSED."""
-        return self._state
+        self.state = State.CONNECTING
 
     def _advance(self, cause: Cause) -> None:
-        self._state = TRANSITIONS[self._state, cause]
+        self.state = TRANSITIONS[self.state, cause]

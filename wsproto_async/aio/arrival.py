@@ -1,0 +1,94 @@
+"""What ``recv`` waits for: a future that goes on with its task at once, without a turn of the loop.
+
+:class:`asyncio.Future` calls back one turn later. Between a read and the handler that waits for it
+nothing is to be done, so the protocol calls the task itself, in the task's context.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any, NoReturn
+
+__all__ = ["Arrival"]
+
+
+class Arrival:
+    """Awaited by one task at a time, again and again; has of a future what a task asks for.
+
+    With ``is_here`` set there is nothing to wait for.
+    """
+
+    __slots__ = (
+        "_asyncio_future_blocking",
+        "_callback",
+        "_context",
+        "_is_cancelled",
+        "_loop",
+        "is_here",
+    )
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._callback: Callable[[Arrival], object] | None = None
+        self._context: Context | None = None
+        self._is_cancelled = False
+        self._asyncio_future_blocking = False
+        self.is_here = False
+
+    def arrive(self) -> None:
+        """Go on with the task that waits. For callbacks of the loop, where no other task runs."""
+        callback, context = self._callback, self._context
+        if callback is not None and context is not None:
+            self._callback = self._context = None
+            try:
+                context.run(callback, self)
+            except (SystemExit, KeyboardInterrupt) as exc:
+                # The loop is to end by it, not the transport.
+                self._loop.call_soon(_raise, exc)
+
+    def arrive_soon(self) -> None:
+        """Go on with the task that waits, in the next turn of the loop."""
+        if self._callback is not None:
+            self._loop.call_soon(self._callback, self, context=self._context)
+            self._callback = self._context = None
+
+    # Asked for by a task
+
+    def __await__(self) -> Arrival:
+        self._is_cancelled = False
+        self._asyncio_future_blocking = not self.is_here
+        return self
+
+    def __iter__(self) -> Arrival:
+        return self
+
+    def __next__(self) -> Arrival:
+        if self._asyncio_future_blocking:
+            return self
+        raise StopIteration
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+    def add_done_callback(
+        self, callback: Callable[[Arrival], object], *, context: Context | None = None
+    ) -> None:
+        self._callback = callback
+        self._context = context
+
+    def result(self) -> None:
+        if self._is_cancelled:
+            raise asyncio.CancelledError
+
+    def cancel(self, msg: Any = None) -> bool:
+        if self._callback is None:
+            return False
+        self._is_cancelled = True
+        self.arrive_soon()
+        return True
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error

@@ -1,0 +1,25 @@
+cdef int _MAX_MESSAGES
+cdef Py_ssize_t _BYTES_OVERHEAD
+
+
+cdef class ReceiveQueue:
+    cdef Py_ssize_t _limit
+    cdef list _messages
+    cdef int _first
+    cdef Py_ssize_t _size
+    cdef readonly int count
+
+    cpdef bint is_full(self) except -1
+    cpdef bint is_low(self) except -1
+    cpdef put(self, object message)
+    cpdef peek(self)
+    cpdef get(self)
+
+
+cdef Py_ssize_t _size_of(object message) except -1
+
+
+cdef class Waiters:
+    cdef list _futures
+
+    cpdef wake(self)

@@ -1,0 +1,50 @@
+cimport cython
+
+from ..sansio.connection cimport Connection
+from .arrival cimport Arrival
+from .flow cimport ReceiveQueue, Waiters
+from .sender cimport Sender
+
+cdef object _OPEN
+
+
+cdef class WebSocketCallbacks:
+    cdef object _owner
+    cdef readonly Connection connection
+    cdef readonly object settings
+    cdef object _read_limit
+    cdef readonly object loop
+    cdef ReceiveQueue _queue
+    cdef Arrival _arrival
+    cdef bint _is_awaited
+    cdef bint _takes_part
+    cdef bint _is_behind
+    cdef bint _is_ended
+    cdef Waiters _lost
+    cdef readonly Sender sender
+    cdef readonly object keepalive
+    cdef object _on_deadline
+    cdef readonly bint is_reading_paused
+    cdef readonly bint is_lost
+    cdef readonly bint is_opened
+    cdef readonly unsigned long long bytes_received
+    cdef public object tick
+    cdef public object task
+    cdef readonly object transport
+
+    cdef _parse_and_wake(self)
+    @cython.locals(connection=Connection, queue=ReceiveQueue)
+    cdef _parse(self)
+    cdef _handle(self, object event)
+    cdef bint _has_arrived(self) except -1
+    cdef _wake_receiver(self)
+    @cython.locals(connection=Connection, too_much=cython.bint)
+    cdef _control_reading(self)
+    @cython.locals(connection=Connection)
+    cpdef Arrival begin_wait(self, bint part=*)
+    cpdef end_wait(self)
+    cpdef bint has_message(self) except -1
+    cpdef peek_message(self)
+    cpdef take_message(self)
+    cpdef take_part(self)
+    cdef _release(self)
