@@ -117,7 +117,10 @@ class WebSocket:
         return self
 
     async def __anext__(self) -> str | bytes:
+        protocol = self._protocol
         try:
+            if protocol.has_message() and not self._is_partly_received:
+                return protocol.take_message()
             return await self.recv()
         except ConnectionClosedOK:
             raise StopAsyncIteration from None

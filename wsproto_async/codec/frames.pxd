@@ -1,5 +1,4 @@
-cimport cython
-
+from .mask cimport join_frame
 
 cdef int OP_CLOSE
 cdef int OP_CONTINUATION
@@ -9,5 +8,4 @@ cpdef check_second_byte(int first, int second, bint masked)
 cpdef check_short_length(int length)
 cpdef check_long_length(bytes encoded)
 
-@cython.locals(first=cython.int, mask_bit=cython.int, length=cython.Py_ssize_t, header=bytes)
 cpdef bytes encode_frame(int opcode, bytes payload, bint masked, bint fin=*, int rsv=*)

@@ -10,7 +10,7 @@ import os
 from functools import cache
 
 from ..exceptions import ProtocolError
-from .mask import apply_mask
+from .mask import join_frame
 from .opcodes import OP_CLOSE, OP_CONTINUATION, is_control, is_known_opcode
 
 __all__ = [
@@ -100,15 +100,4 @@ def encode_frame(
 ) -> bytes:
     """Return a whole frame; ``masked`` applies a fresh unpredictable key (RFC 6455 5.3, 10.3)."""
     first = opcode | rsv | 0x80 if fin else opcode | rsv
-    mask_bit = 0x80 if masked else 0
-    length = len(payload)
-    if length < 126:
-        header = bytes((first, mask_bit | length))
-    elif length < 65536:
-        header = bytes((first, mask_bit | 126, length >> 8, length & 0xFF))
-    else:
-        header = bytes((first, mask_bit | 127)) + length.to_bytes(8, "big")
-    if masked:
-        masking_key = os.urandom(4)
-        return b"".join((header, masking_key, apply_mask(payload, masking_key)))
-    return header + payload
+    return join_frame(first, payload, os.urandom(4) if masked else b"")

@@ -1,28 +1,49 @@
-"""XOR with the masking key (RFC 6455 5.3). The compiled build has ``mask.pyx`` instead."""
+"""Payloads are masked and framed here, each copied once.
+
+The compiled build has ``mask.pyx`` instead: C does it eight bytes at a time.
+"""
 
 from __future__ import annotations
 
 from sys import maxsize
 from typing import Final
 
-__all__ = ["apply_mask"]
+__all__ = ["apply_mask", "join_frame"]
 
 # Big integers of this many bytes at a time: their cost stays linear and their memory small.
 _STEP: Final = 1 << 16
 
 
-def apply_mask(data: bytes, masking_key: bytes, start: int = 0, end: int = maxsize) -> bytes:
-    """Return ``data[start:end]`` XORed with the 4 bytes of ``masking_key``, repeated.
+def apply_mask(
+    data: bytes, masking_key: bytes, start: int = 0, end: int = maxsize, key_start: int = 0
+) -> bytes:
+    """Return ``data[start:end]`` XORed with 4 bytes of ``masking_key``, repeated (RFC 6455 5.3).
 
-    Masking and unmasking are the same. A payload in several parts is unmasked part by part with
-    the key rotated by the bytes that went before.
+    The 4 bytes begin at ``key_start``. Masking and unmasking are the same. A payload in several
+    parts is unmasked part by part with the key rotated by the bytes that went before.
     """
     end = min(end, len(data))
+    masking_key = masking_key[key_start : key_start + 4]
     if end - start <= _STEP:
         return _xor(data[start:end], masking_key)
     return b"".join(
         _xor(data[pos : min(pos + _STEP, end)], masking_key) for pos in range(start, end, _STEP)
     )
+
+
+def join_frame(first: int, payload: bytes, masking_key: bytes) -> bytes:
+    """Return a frame with the first byte ``first``, masked unless ``masking_key`` is empty."""
+    mask_bit = 0x80 if masking_key else 0
+    length = len(payload)
+    if length < 126:
+        header = bytes((first, mask_bit | length))
+    elif length < 65536:
+        header = bytes((first, mask_bit | 126, length >> 8, length & 0xFF))
+    else:
+        header = bytes((first, mask_bit | 127)) + length.to_bytes(8, "big")
+    if masking_key:
+        return b"".join((header, masking_key, apply_mask(payload, masking_key)))
+    return header + payload
 
 
 def _xor(data: bytes, masking_key: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""XOR with the masking key (RFC 6455 5.3): what mask.py does, eight bytes at a time."""
+"""What mask.py does, in C."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.string cimport memcpy
@@ -6,24 +6,48 @@ from libc.string cimport memcpy
 cdef extern from *:
     const Py_ssize_t PY_SSIZE_T_MAX
 
-__all__ = ["apply_mask"]
+__all__ = ["apply_mask", "join_frame"]
 
 
 cpdef bytes apply_mask(
-    bytes data, bytes masking_key, Py_ssize_t start=0, Py_ssize_t end=PY_SSIZE_T_MAX
+    bytes data,
+    bytes masking_key,
+    Py_ssize_t start=0,
+    Py_ssize_t end=PY_SSIZE_T_MAX,
+    Py_ssize_t key_start=0,
 ):
     end = min(end, len(data))
-    if not 0 <= start <= end or len(masking_key) != 4:
+    if not 0 <= start <= end or not 0 <= key_start <= len(masking_key) - 4:
         raise ValueError("out of range")
-    cdef Py_ssize_t size = end - start
-    cdef bytes masked = PyBytes_FromStringAndSize(NULL, size)
-    xor(
-        <unsigned char *>PyBytes_AS_STRING(masked),
-        <const unsigned char *>PyBytes_AS_STRING(data) + start,
-        size,
-        <const unsigned char *>PyBytes_AS_STRING(masking_key),
-    )
+    cdef bytes masked = PyBytes_FromStringAndSize(NULL, end - start)
+    xor(bytes_of(masked), bytes_of(data) + start, end - start, bytes_of(masking_key) + key_start)
     return masked
+
+
+cpdef bytes join_frame(int first, bytes payload, bytes masking_key):
+    cdef Py_ssize_t length = len(payload)
+    cdef int mask_bit = 0x80 if masking_key else 0
+    cdef int i, encoded = 0 if length < 126 else 2 if length < 65536 else 8
+    cdef bytes frame = PyBytes_FromStringAndSize(NULL, 2 + encoded + len(masking_key) + length)
+    cdef unsigned char *out = bytes_of(frame)
+    out[0] = <unsigned char>first
+    out[1] = <unsigned char>(mask_bit | (length if length < 126 else 126 if encoded == 2 else 127))
+    out += 2
+    for i in range(encoded):
+        out[i] = <unsigned char>(length >> 8 * (encoded - 1 - i))
+    out += encoded
+    if not masking_key:
+        memcpy(out, bytes_of(payload), length)
+        return frame
+    if len(masking_key) != 4:
+        raise ValueError("masking key must have 4 bytes")
+    memcpy(out, bytes_of(masking_key), 4)
+    xor(out + 4, bytes_of(payload), length, bytes_of(masking_key))
+    return frame
+
+
+cdef inline unsigned char *bytes_of(bytes data) noexcept:
+    return <unsigned char *>PyBytes_AS_STRING(data)
 
 
 cdef void xor(

@@ -51,4 +51,8 @@ cdef class FrameParser:
         available=cython.Py_ssize_t, turn=cython.int, payload=bytes
     )
     cpdef bytes read_payload(self, Py_ssize_t limit=*)
+    @cython.locals(
+        data=bytes, key_start=cython.Py_ssize_t, start=cython.Py_ssize_t, end=cython.Py_ssize_t
+    )
+    cdef bytes _read_whole_payload(self)
     cdef bint _read_masking_key(self) except -1

@@ -173,10 +173,14 @@ class FrameParser:
         A control frame's payload comes whole; a data frame's in as many pieces as it arrives in,
         of ``limit`` bytes at most, and an empty one at the end only if the frame itself is empty.
         """
-        if self._masked and not self._masking_key and not self._read_masking_key():
-            return None
         size = min(self.remaining, limit)
         available = len(self._data) - self._pos
+        if self._masked and not self._masking_key:
+            if size == self.remaining and size + 4 <= available:
+                return self._read_whole_payload()
+            if not self._read_masking_key():
+                return None
+            available = len(self._data) - self._pos
         if size > available:
             self._refill()
             available = len(self._data) - self._pos
@@ -201,6 +205,21 @@ class FrameParser:
             turn = size % 4
             self._masking_key = self._masking_key[turn:] + self._masking_key[:turn]
         return payload
+
+    def _read_whole_payload(self) -> bytes:
+        """Take masking key and payload, which are both there."""
+        data = self._data
+        key_start = self._pos
+        start = key_start + 4
+        end = start + self.remaining
+        if end == len(data):
+            self._data = b""
+            self._pos = 0
+        else:
+            self._pos = end
+        self.remaining = 0
+        self.in_frame = False
+        return apply_mask(data, data, start, end, key_start)
 
     def _read_masking_key(self) -> bool:
         if len(self._data) - self._pos < 4:
