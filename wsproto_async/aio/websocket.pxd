@@ -13,3 +13,5 @@ cdef class WebSocket:
     cdef object _id
     cdef bint _is_partly_received
     cdef public object server
+
+    cdef _check_not_partly_received(self)

@@ -64,8 +64,7 @@ class WebSocket:
         """
         protocol = self._protocol
         while not protocol.has_message() or self._is_partly_received:
-            if self._is_partly_received:
-                raise InvalidState("recv_streaming() has begun a message: it has to end it")
+            self._check_not_partly_received()
             try:
                 await protocol.begin_wait()
             finally:
@@ -77,6 +76,10 @@ class WebSocket:
             protocol.take_message()
             return converted
         return protocol.take_message()
+
+    def _check_not_partly_received(self) -> None:
+        if self._is_partly_received:
+            raise InvalidState("recv_streaming() has begun a message: it has to end it")
 
     async def recv_streaming(self) -> AsyncIterator[str | bytes]:
         """Receive one message piece by piece, as it arrives, without ever holding it whole.
@@ -119,11 +122,15 @@ class WebSocket:
     async def __anext__(self) -> str | bytes:
         protocol = self._protocol
         try:
-            if protocol.has_message() and not self._is_partly_received:
-                return protocol.take_message()
-            return await self.recv()
+            while not protocol.has_message() or self._is_partly_received:
+                self._check_not_partly_received()
+                try:
+                    await protocol.begin_wait()
+                finally:
+                    protocol.end_wait()
         except ConnectionClosedOK:
             raise StopAsyncIteration from None
+        return protocol.take_message()
 
     # Sending
 
