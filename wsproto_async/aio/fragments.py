@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from typing import Final
 
+from ..codec.utf8 import Utf8Decoder
+from ..exceptions import ProtocolError
 from .data import Data, encode_data
 from .protocol import WebSocketProtocol
 
 __all__ = ["send_fragments"]
+
+# Neither the iterable nor a fast peer need ever make us wait: the loop's other tasks get their
+# turn after so many bytes, where each fragment counts as some more.
+_TURN_SIZE: Final = 65536
+_FRAGMENT_COST: Final = 512
 
 
 async def send_fragments(
@@ -27,17 +36,27 @@ async def send_fragments(
     protocol.connection.check_open()
     marked = _mark_end(fragments) if isinstance(fragments, AsyncIterable) else _mark_last(fragments)
     is_text: bool | None = None
+    utf8 = Utf8Decoder()
+    turn_size = 0
     try:
         async for fragment, fin in marked:
-            fragment_is_text, payload = encode_data(fragment, text)
+            # Not as text: bytes of one may be split inside a character (RFC 6455 5.6).
+            _, payload = encode_data(fragment, text=False)
+            fragment_is_text = isinstance(fragment, str) if text is None else text
+            if text:
+                _check_utf8(utf8, payload, fin)
             if is_text not in (None, fragment_is_text):
                 raise TypeError("fragments of one message must be all str or all bytes-like")
             if is_text is None:
                 await _send_first(protocol, fragment_is_text, payload, fin, compress)
             else:
+                if turn_size >= _TURN_SIZE:
+                    turn_size = 0
+                    await asyncio.sleep(0)
                 await protocol.sender.gate()
                 protocol.connection.send_continuation(payload, fin=fin)
             protocol.sender.written()
+            turn_size += len(payload) + _FRAGMENT_COST
             is_text = fragment_is_text
     except BaseException:
         if is_text is not None:
@@ -55,6 +74,13 @@ async def _send_first(
         protocol.connection.send_text(payload, fin=fin, compress=compress)
     else:
         protocol.connection.send_binary(payload, fin=fin, compress=compress)
+
+
+def _check_utf8(utf8: Utf8Decoder, payload: bytes, fin: bool) -> None:
+    try:
+        utf8.decode(payload, fin)
+    except ProtocolError as exc:
+        raise UnicodeError(str(exc)) from None
 
 
 async def _mark_last(fragments: Iterable[Data]) -> AsyncIterator[tuple[Data, bool]]:

@@ -205,7 +205,10 @@ class WebSocketProtocol(asyncio.Protocol):
         if connection.state >= State.CLOSING:
             too_much = False  # what still comes is dropped, and the peer's end of it awaited
         elif connection.state is State.CONNECTING:
-            too_much = connection.buffered > _PENDING_LIMIT
+            # A response that a client reads bounds itself, and is taken when it is complete.
+            too_much = (
+                isinstance(connection, ServerConnection) and connection.buffered > _PENDING_LIMIT
+            )
         elif self._is_behind:
             too_much = True
         else:

@@ -15,6 +15,8 @@ __all__ = ["ENCODED_STEP", "MessageAssembler"]
 # Bytes that are given to the codec at a time: what they become may be a thousand times longer, and
 # the limits are looked at in between.
 ENCODED_STEP: Final = 1024
+# Bytes that a codec may look back, though they have been taken: DEFLATE's largest window.
+_MEMORY: Final = 32768
 
 
 class MessageAssembler:
@@ -88,7 +90,7 @@ class MessageAssembler:
         if self._buffer is None:
             if final and not self.is_encoded:
                 return self._decode(payload) if self._opcode == OP_TEXT else payload
-            self._buffer = MessageBuffer(self._max_size)
+            self._buffer = MessageBuffer(self._max_size, _MEMORY if self.is_encoded else 0)
             self._decoder = Utf8Decoder() if self._opcode == OP_TEXT else None
         if self.is_encoded:
             self._encoded += payload
@@ -116,7 +118,7 @@ class MessageAssembler:
         self._hold(piece)
 
     def recent(self, size: int) -> bytes:
-        """Return the last bytes that are held, at most ``size``."""
+        """Return the last decoded bytes, at most ``size``; 32 KiB are known when taken, too."""
         return b"" if self._buffer is None else self._buffer.recent(size)
 
     def _hold(self, piece: bytes) -> None:
