@@ -85,6 +85,18 @@ def answering(answer: bytes) -> Serve:
     return serve
 
 
+def answering_and_hanging_up(answer: bytes) -> Serve:
+    """An HTTP proxy that has no more to say."""
+
+    async def serve(
+        proxy: Proxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+
+    return serve
+
+
 async def hanging_up(
     proxy: Proxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:

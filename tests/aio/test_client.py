@@ -300,6 +300,41 @@ async def test_an_answer_that_does_not_come(
     await until(lambda: open_sockets() == before)
 
 
+@pytest.mark.parametrize("framing", ["X: 1", "Content-Length: 100", "Transfer-Encoding: chunked"])
+async def test_a_refusal_whose_body_does_not_end(raw_server: Callable, framing: str) -> None:
+    """Its head has said enough."""
+
+    async def talk(peer: Any) -> None:
+        await peer.read_head()
+        body = "64\r\nwho" if "chunked" in framing else "who"
+        await peer.send(f"HTTP/1.1 401 Unauthorized\r\n{framing}\r\n\r\n{body}".encode())
+        await silence(peer)
+
+    before = open_sockets()
+    async with raw_server(talk) as server:
+        with pytest.raises(InvalidStatus, match="401 Unauthorized") as caught:
+            await connect(server.uri, open_timeout=0.2)
+        assert caught.value.response.body == b"who"
+        with pytest.raises(TimeoutError) as somebody_elses:
+            async with asyncio.timeout(0.1):
+                await connect(server.uri)
+        assert str(somebody_elses.value) == ""
+        await server.done()
+    await until(lambda: open_sockets() == before)
+
+
+async def test_an_interim_answer_is_no_refusal(raw_server: Callable) -> None:
+    async def talk(peer: Any) -> None:
+        await peer.read_head()
+        await peer.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        await silence(peer)
+
+    async with raw_server(talk) as server:
+        with pytest.raises(TimeoutError, match=r"^opening handshake took over 0\.2 s$"):
+            await connect(server.uri, open_timeout=0.2)
+        await server.done()
+
+
 async def test_without_a_timeout_it_waits(raw_server: Callable) -> None:
     async def talk(peer: Any) -> None:
         await go_on.wait()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Iterator
+import types
+from collections.abc import Coroutine, Generator, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from typing import Any
 
 import pytest
@@ -122,3 +124,41 @@ async def test_cancelling_leaves_nothing(turns: int) -> None:
             (await dialing).close()
         assert asyncio.all_tasks() == {asyncio.current_task()}
         await until(lambda: open_sockets() == before)
+
+
+@types.coroutine
+def cancelling_at(suspension: int, coroutine: Coroutine) -> Generator[Any, Any, Any]:
+    """Await the coroutine, and cancel the current task when that suspends it the nth time."""
+    task = asyncio.current_task()
+    resume, value = coroutine.send, None
+    while True:
+        try:
+            awaited = resume(value)
+        except StopIteration as stop:
+            return stop.value
+        suspension -= 1
+        if suspension == 0:
+            asyncio.get_running_loop().call_soon(task.cancel)
+        try:
+            resume, value = coroutine.send, (yield awaited)
+        except BaseException as exc:
+            resume, value = coroutine.throw, exc
+
+
+async def test_cancelling_at_any_suspension_leaves_nothing() -> None:
+    """Even while the slower attempts are ended, with a socket in hand."""
+    with black_hole() as hole, listening() as good:
+        before = open_sockets()
+
+        async def dialing(suspension: int) -> socket.socket:
+            return await cancelling_at(suspension, connect_first([ipv4(hole), ipv4(good)]))
+
+        for suspension in count(1):
+            task = asyncio.create_task(dialing(suspension))
+            await asyncio.wait([task])
+            if not task.cancelled():
+                break
+            await until(lambda: open_sockets() == before)
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+        task.result().close()
+        assert suspension > 3

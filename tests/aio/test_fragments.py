@@ -63,6 +63,15 @@ async def test_frames(link: Callable) -> None:
             (["a", "b"], False, fragments(BINARY, b"a", b"b")),
             ([b"a", b"b"], True, fragments(TEXT, b"a", b"b")),
             (["a", b"b"], True, fragments(TEXT, b"a", b"b")),
+            # RFC 6455 5.6: only the whole of a text has to be UTF-8.
+            ([b"ab\xc3", b"\xa9"], True, fragments(TEXT, b"ab\xc3", b"\xa9")),
+            (
+                [b"\xe2", b"", b"\x82", b"\xac"],
+                True,
+                fragments(TEXT, b"\xe2", b"", b"\x82", b"\xac"),
+            ),
+            (async_generator(b"\xc3", b"\xa9"), True, fragments(TEXT, b"\xc3", b"\xa9", b"")),
+            ([b"\xff"], False, [Frame(BINARY, b"\xff")]),
             ([b"a", "b"], False, fragments(BINARY, b"a", b"b")),
             # Nobody knows which item is the last: an empty fragment ends the message.
             (async_generator("one", "two"), None, fragments(TEXT, b"one", b"two", b"")),
@@ -191,6 +200,52 @@ async def test_an_error_in_the_middle_closes_with_1011(
         assert await peer.read_frame() == Frame(CLOSE, b"\x03\xf3message broken off")
 
 
+@pytest.mark.parametrize(
+    ("message", "sent"),
+    [
+        (lambda: [b"a\xc3", b"b"], b"a\xc3"),
+        (lambda: [b"a\xc3", "\xe9"], b"a\xc3"),
+        (lambda: [b"a", b"\xff", b"b"], b"a"),
+        (lambda: ["\xe9", b"\xa9"], "\xe9".encode()),
+        # Texts that end inside a character.
+        (lambda: [b"a", b"\xc3"], b"a"),
+        (lambda: async_generator(b"a\xc3"), b"a\xc3"),
+    ],
+)
+async def test_what_is_not_utf8_never_leaves(
+    link: Callable, message: Callable[[], Any], sent: bytes
+) -> None:
+    async with link() as (ws, peer):
+        with pytest.raises(UnicodeError):
+            await ws.send(message(), text=True)
+        assert await peer.read_frame() == Frame(TEXT, sent, fin=False)
+        assert (await peer.read_frame()).close_code == 1011
+
+
+@pytest.mark.parametrize("kind", [generator, async_generator])
+@pytest.mark.parametrize(("count", "size"), [(1000, 1), (8, 65536)])
+async def test_others_get_their_turn_however_fast_it_goes(
+    link: Callable, kind: Callable, count: int, size: int
+) -> None:
+    """No fragment has to wait, so nothing but send() itself lets the loop go on."""
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with link(write_limit=2**22) as (ws, _):
+        counting = asyncio.create_task(count_turns())
+        await asyncio.sleep(0)
+        before = turns
+        await ws.send(kind(*[bytes(size)] * count))
+        assert turns - before >= 6
+        counting.cancel()
+        await asyncio.wait([counting])
+
+
 async def test_the_kinds_of_fragments_must_not_change(link: Callable) -> None:
     async with link() as (ws, _):
         with pytest.raises(
@@ -239,6 +294,9 @@ async def test_an_error_before_anything_was_sent(link: Callable) -> None:
         ):
             with pytest.raises(error):
                 await ws.send(message)
+        for message in ([b"\xff", b"a"], [b"\xc3"], async_generator(b"\xff")):
+            with pytest.raises(UnicodeError):
+                await ws.send(message, text=True)
         await ws.send("next")
         assert await seen_of(ws, peer) == [Frame(TEXT, b"next")]
 

@@ -34,6 +34,7 @@ from wsproto_async import (
     ConnectionClosed,
     ConnectionClosedError,
     ConnectionClosedOK,
+    InvalidStatus,
     Request,
     Response,
     State,
@@ -111,6 +112,15 @@ async def test_fragments_are_read_like_one_frame(link: Callable) -> None:
         fragments += [peer.frame(CONTINUATION, bytes(100))]
         sending = asyncio.create_task(peer.send(b"".join(fragments)))
         assert await ws.recv() == bytes(100_000)
+        await sending
+
+
+async def test_the_smallest_read_limit_holds_any_character(link: Callable) -> None:
+    text = "aé€😀" * 50
+    async with link(read_limit=4) as (ws, peer):
+        sending = asyncio.create_task(peer.send_pieces(peer.frame(TEXT, text.encode())))
+        async with asyncio.timeout(10):
+            assert "".join([piece async for piece in ws.recv_streaming()]) == text
         await sending
 
 
@@ -208,6 +218,31 @@ async def test_who_talks_before_the_answer_is_read_up_to_a_limit(slow_hook: Any)
         await peer.read_head()
         assert (await peer.read_frame()).opcode == CLOSE
     assert received == [bytes(1000)] * 4000
+
+
+@pytest.mark.parametrize("framing", ["length", "chunks", "end"])
+@pytest.mark.parametrize("size", [2**17, 3 * 2**20])
+async def test_a_refusal_whose_body_is_large(raw_server: Callable, framing: str, size: int) -> None:
+    """Its first MiB comes with the error; more than may follow a request is no reason to wait."""
+    body = bytes(range(256)) * (size // 256)
+    if framing == "length":
+        answer = [b"Content-Length: %d\r\n\r\n" % size, body]
+    elif framing == "chunks":
+        chunk = b"10000\r\n%b\r\n" % body[:65536]
+        answer = [b"Transfer-Encoding: chunked\r\n\r\n", chunk * (size // 65536), b"0\r\n\r\n"]
+    else:
+        answer = [b"\r\n", body]
+
+    async def refuse(peer: Any) -> None:
+        await peer.read_head()
+        with contextlib.suppress(ConnectionError):
+            await peer.send(b"HTTP/1.1 503 Busy\r\n" + b"".join(answer))
+        peer.sock.close()
+
+    async with raw_server(refuse) as server:
+        with pytest.raises(InvalidStatus) as caught:
+            await connect(server.uri, open_timeout=3)
+        assert caught.value.response.body == body[: 2**20]
 
 
 async def test_who_is_refused_while_talking_can_read_why(slow_hook: Any) -> None:

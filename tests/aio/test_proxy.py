@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,17 @@ import proxies
 import pytest
 from raw_peer import open_sockets, until
 
-from wsproto_async import ProxyError, Request, Response, WebSocket, connect, serve
+from wsproto_async import (
+    HandshakeError,
+    InvalidStatus,
+    ProxyError,
+    Request,
+    Response,
+    WebSocket,
+    connect,
+    serve,
+)
+from wsproto_async.aio.reconnect import is_transient
 
 
 async def echo(ws: WebSocket) -> None:
@@ -118,6 +129,49 @@ async def test_what_comes_with_the_answer_belongs_to_the_tunnel() -> None:
             await connect("wss://h.example/", proxy=f"http://127.0.0.1:{proxy.port}")
 
 
+async def test_what_comes_with_the_end_of_the_tls_handshake_belongs_to_the_tunnel(tls: Any) -> None:
+    """In TLS 1.2 it is the server that ends it, and may go on in the same breath."""
+
+    async def proxy_and_server(
+        proxy: proxies.Proxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        server = tls.server.wrap_bio(incoming, outgoing, server_side=True)
+        while True:
+            try:
+                server.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                writer.write(outgoing.read())
+                incoming.write(await reader.read(65536))
+        server.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno")
+        writer.write(outgoing.read())
+        await reader.read()
+
+    client = ssl.create_default_context()
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    async with proxies.running(proxy_and_server) as proxy:
+        with pytest.raises(InvalidStatus) as caught:
+            await connect("wss://localhost/", ssl=client, proxy=f"http://127.0.0.1:{proxy.port}")
+        assert caught.value.response.body == b"no"
+
+
+async def test_interim_answers_come_before_the_one_that_counts() -> None:
+    async def opening(
+        proxy: proxies.Proxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        await proxies.http(proxy, reader, writer)
+
+    async with serve(echo, 0) as server, proxies.running(opening) as proxy:
+        target = f"ws://127.0.0.1:{server.port}/"
+        async with connect(target, proxy=f"http://127.0.0.1:{proxy.port}") as ws:
+            await ws.send("hello")
+            assert await ws.recv() == "hello"
+
+
 @pytest.mark.parametrize(
     ("answer", "error", "status"),
     [
@@ -129,6 +183,7 @@ async def test_what_comes_with_the_answer_belongs_to_the_tunnel() -> None:
         (b"HTTP/1.0 502 Bad\r\n\r\n<html>", "proxy answered 502 Bad to CONNECT", 502),
         (b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n", "proxy answered 302 Found to CONNECT", 302),
         (b"HTTP/1.1 101 Hm\r\n\r\n", "proxy answered 101 Hm to CONNECT", None),
+        (b"HTTP/1.1 102 Hm\r\n\r\n" * 9, "proxy: over 8 interim responses", None),
         (b"SSH-2.0-OpenSSH\r\n", "proxy: malformed status line", None),
         (b"\x16\x03\x01", "proxy: not an HTTP message", None),
         (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 10_000, "proxy: header line over 8192 bytes", None),
@@ -150,6 +205,25 @@ async def test_a_proxy_that_hangs_up(scheme: str) -> None:
     async with proxies.running(proxies.hanging_up) as proxy:
         with pytest.raises((ProxyError, OSError)):
             await connect("ws://127.0.0.1/", proxy=f"{scheme}://127.0.0.1:{proxy.port}")
+
+
+@pytest.mark.parametrize("over_tls", [False, True], ids=["ws", "wss"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_tunnel_that_ends_at_once(tls: Any, scheme: str, over_tls: bool) -> None:
+    before = open_sockets()
+    kind = proxies.answering_and_hanging_up(b"HTTP/1.1 200 OK\r\n\r\n")
+    async with proxies.running(kind, tls.server if scheme == "https" else None) as proxy:
+        # Whether the proxy's end comes before our first bytes or after, it is no timeout.
+        with pytest.raises((HandshakeError, ConnectionError)) as caught:
+            await connect(
+                f"{'wss' if over_tls else 'ws'}://h.example/",
+                proxy=f"{scheme}://127.0.0.1:{proxy.port}",
+                open_timeout=5,
+            )
+        assert is_transient(caught.value) is None
+        if scheme == "https":
+            assert str(caught.value) == "connection closed by the proxy"
+    await until(lambda: open_sockets() == before)
 
 
 async def test_a_socks_proxy_that_refuses() -> None:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from ssl import SSLCertVerificationError
 from typing import Any
 
+import proxies
 import pytest
 from raw_peer import open_sockets, until, within
 
@@ -41,6 +42,11 @@ def again_at_once(client: connect, process: Callable = is_transient) -> AsyncIte
 def name(error: Exception) -> str:
     response = getattr(error, "response", None)
     return type(error).__name__ + (f" {response.status}" if response else "")
+
+
+def caused_by(cause: Exception, error: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
 
 
 async def hello(ws: WebSocket) -> None:
@@ -191,6 +197,25 @@ async def test_the_server_may_ask_for_time(raw_server: Callable) -> None:
             await running
 
 
+async def test_a_proxy_that_hangs_up_may_not_the_next_time() -> None:
+    attempts = 0
+
+    async def hang_up_twice(proxy: proxies.Proxy, *streams: Any) -> None:
+        nonlocal attempts
+        attempts += 1
+        await (proxies.http if attempts > 2 else proxies.hanging_up)(proxy, *streams)
+
+    async def client(uri: str, proxy: str) -> str | bytes:
+        async for ws in again_at_once(connect(uri, proxy=proxy)):
+            return await ws.recv()
+        raise AssertionError
+
+    async with serve(hello, 0) as server, proxies.running(hang_up_twice) as proxy:
+        uri = f"ws://127.0.0.1:{server.port}/"
+        assert await within(5, client(uri, f"http://127.0.0.1:{proxy.port}")) == "hello"
+    assert attempts == 3
+
+
 async def test_each_pause_is_one_line_in_the_log(
     raw_server: Callable, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -252,6 +277,8 @@ async def test_cancelling_the_loop_leaves_nothing(raw_server: Callable) -> None:
         InvalidMessage("cut off"),
         *(InvalidStatus(Response(status)) for status in (429, 500, 502, 503, 504)),
         ProxyError("busy", Response(503)),
+        caused_by(OSError(), ProxyError("closed")),
+        caused_by(InvalidMessage("garbled"), ProxyError("garbled")),
     ],
     ids=name,
 )
@@ -266,6 +293,9 @@ def test_what_may_be_over_the_next_time(error: Exception) -> None:
         InvalidHeader("wrong"),
         HandshakeError("wrong"),
         ProxyError("no"),
+        caused_by(LookupError(), ProxyError("no")),
+        caused_by(OSError(), ProxyError("no", Response(407))),
+        caused_by(OSError(), HandshakeError("wrong")),
         ProxyError("no", Response(407)),
         SSLCertVerificationError(),
         ValueError(),

@@ -13,10 +13,19 @@ from wsproto_async.aio.settings import Settings
 async def handler(ws: object) -> None: ...
 
 
-@pytest.mark.parametrize("name", ["read_limit", "write_limit"])
-@pytest.mark.parametrize("limit", [0, -1])
-def test_limits_of_nothing(name: str, limit: int) -> None:
-    message = "^read_limit and write_limit must be at least 1 byte$"
+@pytest.mark.parametrize(
+    ("name", "limit"),
+    [
+        ("read_limit", -1),
+        ("read_limit", 0),
+        ("read_limit", 3),
+        ("write_limit", -1),
+        ("write_limit", 0),
+    ],
+)
+def test_limits_that_are_too_small(name: str, limit: int) -> None:
+    """A streamed text could not go on if a character were more than may be held."""
+    message = "^read_limit must be at least 4 bytes, and write_limit 1$"
     with pytest.raises(ValueError, match=message):
         serve(handler, 0, **{name: limit})
     with pytest.raises(ValueError, match=message):
@@ -24,9 +33,9 @@ def test_limits_of_nothing(name: str, limit: int) -> None:
 
 
 def test_settings_do_not_change() -> None:
-    settings = Settings(None, None, None, None, 1, 1, logging.getLogger())
+    settings = Settings(None, None, None, None, 4, 1, logging.getLogger())
     with pytest.raises(AttributeError):
-        settings.read_limit = 2
+        settings.read_limit = 5
 
 
 TIMEOUTS = ["open_timeout", "close_timeout", "ping_interval", "ping_timeout"]

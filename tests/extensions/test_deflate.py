@@ -187,18 +187,41 @@ def test_a_final_block_may_end_the_message() -> None:
         assert decode(receiver, payload) == text
 
 
+@pytest.mark.parametrize("stateless", [True, False])
+@pytest.mark.parametrize("size", CUTS)
+def test_an_empty_final_block_whose_end_was_taken_away(stateless: bool, size: int) -> None:
+    """7.2.1 takes 00 00 ff ff from it as from a flush. The window goes on after it."""
+    receiver = codec(stateless=stateless)
+    before = b""
+    for text in [*TEXTS, TEXTS[4], TEXTS[4]]:
+        deflater = zlib.compressobj(9, zlib.DEFLATED, -15, 8, 0, before[-32768:])
+        payload = deflater.compress(text) + deflater.flush(zlib.Z_SYNC_FLUSH) + b"\x01"
+        assert decode(receiver, *cut(payload, size)) == text
+        before += b"" if stateless else text
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_stored_blocks_that_were_flushed_and_finished(text: bytes) -> None:
+    deflater = zlib.compressobj(0, zlib.DEFLATED, -15)
+    payload = deflater.compress(text) + deflater.flush(zlib.Z_SYNC_FLUSH) + deflater.flush()
+    assert payload.endswith(b"\x01" + TAIL)
+    assert decode(codec(), payload[:-4]) == text
+    assert decode(codec(stateless=False), payload[:-4]) == text
+
+
 # What is wrong
 
 
 @pytest.mark.parametrize("level", [0, 1, 6, 9])
 @pytest.mark.parametrize("mode", [zlib.Z_SYNC_FLUSH, zlib.Z_FINISH], ids=["flush", "finish"])
+@pytest.mark.parametrize("behind", [b"", b"\0\0\xff\xff\x01"], ids=["", "empty final block"])
 @pytest.mark.parametrize("stateless", [True, False])
 @pytest.mark.parametrize("strategy", [zlib.Z_DEFAULT_STRATEGY, zlib.Z_FIXED])
 def test_no_truncated_message_is_taken_for_a_shorter_one(
-    level: int, mode: int, stateless: bool, strategy: int
+    level: int, mode: int, behind: bytes, stateless: bool, strategy: int
 ) -> None:
     for text in TEXTS[1:6]:
-        payload = deflate(text, level, 15, strategy, mode)
+        payload = deflate(text, level, 15, strategy, mode) + behind
         for end in range(len(payload)):
             receiver = codec(stateless=stateless)
             try:
@@ -206,9 +229,9 @@ def test_no_truncated_message_is_taken_for_a_shorter_one(
             except ProtocolError as exc:
                 assert exc.code == 1007
                 continue
-            # The header of a stored block alone is how the RFC writes an empty message: what was
-            # cut off cannot be known.
-            assert decoded == text or payload[:end] == b"\x00"
+            # The header of a stored block alone, final or not, is how the RFC writes an empty
+            # message: what was cut off cannot be known.
+            assert decoded == text or payload[:end] in (b"\x00", b"\x01")
 
 
 @given(st.binary(max_size=200), st.booleans(), st.sampled_from([9, 15]))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from wsproto_async.exceptions import ProxyError
+from wsproto_async.exceptions import InvalidMessage, ProxyError
 from wsproto_async.handshake.headers import Headers
 from wsproto_async.handshake.proxy import (
+    AnswerReader,
     ProxyURI,
     build_connect_request,
     check_connect,
@@ -132,3 +133,48 @@ def test_a_proxy_that_does_not_know(status: int) -> None:
     with pytest.raises(ProxyError) as caught:
         check_connect((status, "Hm"), Headers())
     assert caught.value.response is None
+
+
+INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+OPEN = b"HTTP/1.1 200 OK\r\nVia: proxy\r\n\r\n"
+
+
+def read_in_pieces(data: bytes, size: int) -> bytes | None:
+    """What has come through the tunnel of a proxy that says ``data``, None if none was opened."""
+    answer = AnswerReader()
+    rest = None
+    for start in range(0, len(data), size):
+        piece = data[start : start + size]
+        if rest is not None:
+            rest += piece
+        else:
+            answer.feed(piece)
+            rest = answer.read()
+    return rest
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+@pytest.mark.parametrize("interim", [0, 1, 8])
+def test_the_answer_that_opens_the_tunnel(interim: int, size: int) -> None:
+    """RFC 9110 15.2: any number of interim answers may come before it."""
+    head = INTERIM * interim + OPEN
+    assert read_in_pieces(head + b"the rest", size) == b"the rest"
+    assert read_in_pieces(head, size) == b""
+    assert read_in_pieces(head[:-1], size) is None
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (INTERIM * 9, "proxy: over 8 interim responses"),
+        (INTERIM + b"SSH-2.0\r\n", "proxy: malformed status line"),
+        (INTERIM + b"HTTP/1.1 403 No\r\n\r\n", "proxy answered 403 No to CONNECT"),
+        (b"HTTP/1.1 101 Switching\r\n\r\n" + OPEN, "proxy answered 101 Switching to CONNECT"),
+    ],
+)
+def test_answers_that_open_none(data: bytes, error: str, size: int) -> None:
+    with pytest.raises(ProxyError) as caught:
+        read_in_pieces(data, size)
+    assert str(caught.value) == error
+    assert isinstance(caught.value.__cause__, InvalidMessage) is error.startswith("proxy: ")

@@ -43,6 +43,9 @@ def test_one_location_is_needed() -> None:
         ("ws://h/", "http://other/b", "ws://other/b"),
         ("ws://h/", "https://other/b", "wss://other/b"),
         ("ws://h/", "wss://h:8443", "wss://h:8443/"),
+        ("ws://h/", "HTTP://other/b", "ws://other/b"),
+        ("ws://h/", "Https://other/b", "wss://other/b"),
+        ("ws://h/", "WSS://other/b", "wss://other/b"),
         ("wss://h/", "https://other", "wss://other/"),
         ("ws://[::1]:9/", "b", "ws://[::1]:9/b"),
     ],
@@ -51,7 +54,7 @@ def test_where_it_leads(uri: str, location: str, target: str) -> None:
     assert str(follow_redirect(parse_uri(uri), answer(location))) == target
 
 
-@pytest.mark.parametrize("location", ["ws://h/", "http://h/"])
+@pytest.mark.parametrize("location", ["ws://h/", "http://h/", "HTTP://h/"])
 def test_never_from_tls_to_none(location: str) -> None:
     with pytest.raises(InvalidRedirect) as caught:
         follow_redirect(parse_uri("wss://h/"), answer(location))
@@ -59,7 +62,7 @@ def test_never_from_tls_to_none(location: str) -> None:
     assert caught.value.response.status == 302
 
 
-@pytest.mark.parametrize("location", ["ftp://h/", "ws://h:port/", "javascript:x", "ws://[/"])
+@pytest.mark.parametrize("location", ["ftp://h/", "ws://h:port/", "javascript:x", "ws://[/", "\\b"])
 def test_never_to_what_is_no_websocket_uri(location: str) -> None:
     with pytest.raises(InvalidRedirect, match=r"redirects to what is no ws: or wss: URI$"):
         follow_redirect(parse_uri("ws://h/"), answer(location))

@@ -31,6 +31,9 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
         ("1.5", 0),
         ("٩", 0),
         ("Fri, 99 Foo 2026", 0),
+        ("Mon, 01 Jan 99999999999 00:00:00 GMT", 0),
+        ("Mon, 01 Jan 2027 00:00:00 +99999999999999", 0),
+        ("Fri, 02 Jan 2026 99999999999:04:15 GMT", 0),
     ],
 )
 def test_retry_after(value: str | None, seconds: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import random
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Iterator
@@ -12,9 +13,9 @@ import pytest
 
 from wsproto_async import WebSocket, connect, serve
 from wsproto_async.codec.frames import encode_frame
-from wsproto_async.codec.opcodes import OP_TEXT
+from wsproto_async.codec.opcodes import OP_BINARY, OP_TEXT
 from wsproto_async.extensions import PerMessageDeflate
-from wsproto_async.sansio import ServerConnection
+from wsproto_async.sansio import Close, ServerConnection
 
 REQUEST = (
     b"GET / HTTP/1.1\r\nHost: example.org\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -22,6 +23,8 @@ REQUEST = (
     b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n"
 )
 RSV1 = 0x40
+STATELESS = PerMessageDeflate()
+TAKING_OVER = PerMessageDeflate(server_no_context_takeover=False, client_no_context_takeover=False)
 
 
 class Growth:
@@ -44,9 +47,13 @@ def measuring() -> Iterator[Growth]:
         tracemalloc.stop()
 
 
-def open_server(is_compressing: bool) -> ServerConnection:
-    extensions = [PerMessageDeflate()] if is_compressing else []
-    connection = ServerConnection(extensions=extensions)
+def open_server(
+    is_compressing: bool, *, is_stateless: bool = True, max_size: int | None = 2**20
+) -> ServerConnection:
+    extension = STATELESS if is_stateless else TAKING_OVER
+    connection = ServerConnection(
+        extensions=[extension] if is_compressing else [], max_size=max_size
+    )
     connection.receive_data(REQUEST)
     next(connection.events())
     connection.send_response(connection.accept())
@@ -80,6 +87,35 @@ def test_compression_costs_a_connection_at_rest_nothing() -> None:
         kept[is_compressing] = growth.kept / count
         del connections
     assert kept[True] - kept[False] < 512
+
+
+@pytest.mark.parametrize("is_stateless", [True, False])
+@pytest.mark.parametrize("read_limit", [None, 2**14, 2**18], ids=["whole", "16 KiB", "256 KiB"])
+@pytest.mark.parametrize("max_size", [2**17, 10**6, 2**20, 2**22])
+@pytest.mark.parametrize("run", [1, 20], ids=["thousandfold", "less"])
+def test_a_bomb_stops_at_the_limit_however_it_is_received(
+    is_stateless: bool, read_limit: int | None, max_size: int, run: int
+) -> None:
+    """With the messages before it in the window, and the last piece still in use."""
+    noise = random.Random(7692).randbytes(40_000)
+    first = encode_frame(OP_BINARY, deflate(noise), rsv=RSV1, masked=True)
+    unit = noise[: run * 4] + bytes(run * 1000)
+    payload = deflate(bytes(2 * max_size) if run == 1 else unit * (2 * max_size // len(unit)))
+    bomb = encode_frame(OP_BINARY, payload, rsv=RSV1, masked=True)
+    connection = open_server(True, is_stateless=is_stateless, max_size=max_size)
+    with measuring() as growth:
+        connection.receive_data(first)
+        assert connection.next_event() == noise
+        tracemalloc.reset_peak()
+        connection.receive_data(bomb)
+        connection.partial_limit = read_limit
+        while (event := connection.next_event()) is None:
+            piece = connection.take_partial()
+            assert piece
+    assert event == Close(1006)
+    assert connection.close_sent is not None
+    assert connection.close_sent.code == 1009
+    assert growth.peak <= max_size + 65536
 
 
 @pytest.mark.parametrize("compression", [None, "deflate"])

@@ -14,21 +14,27 @@ limits = pytest.mark.parametrize("limit", [None, 0, 1, 7, 100, 2**20])
 
 
 @limits
+@pytest.mark.parametrize("memory", [0, 1, 10, 60])
 @given(st.data())
-def test_bytes_go_in_and_out(limit: int | None, data: st.DataObject) -> None:
-    buffer = MessageBuffer(limit)
-    expected = b""
+def test_bytes_go_in_and_out(limit: int | None, memory: int, data: st.DataObject) -> None:
+    buffer = MessageBuffer(limit, memory)
+    expected = whole = b""
     for _ in range(data.draw(st.integers(0, 20))):
         if data.draw(st.booleans()):
             piece = data.draw(st.binary(max_size=50))
             buffer.append(piece)
             expected += piece
+            whole += piece
         else:
             size = data.draw(st.integers(0, len(expected)))
             assert buffer.take(size) == expected[:size]
             expected = expected[size:]
+        assert buffer.size == len(expected)
         size = data.draw(st.integers(1, 60))
-        assert (buffer.size, buffer.recent(size)) == (len(expected), expected[-size:])
+        recent = buffer.recent(size)
+        assert min(size, len(whole)) >= len(recent) >= min(size, len(expected))
+        assert whole.endswith(recent)
+        assert len(recent) >= min(size, len(whole), memory)
     assert buffer.getvalue() == expected
 
 
@@ -46,5 +52,25 @@ def test_it_grows_within_its_limit(limit: int, step: int) -> None:
         size = buffer.size
         assert len(buffer.getvalue()) == size
         assert tracemalloc.get_traced_memory()[1] - before < limit + 1000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("limit", [2**16, 2**20, 3_141_592])
+@pytest.mark.parametrize("share", [1, 2])
+def test_what_was_taken_counts_in_its_limit(limit: int, share: int) -> None:
+    """Taken at once, and while it is in use until the next is taken."""
+    piece = bytes(4096)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        buffer = MessageBuffer(limit, 32768)
+        taken = b""
+        for count in range(1, limit // 4096 + 1):
+            buffer.append(piece)
+            if count % (limit // 4096 // share) == 0:
+                taken = buffer.take(buffer.size)
+                assert not any(taken)
+        assert tracemalloc.get_traced_memory()[1] - before < limit + 16_000
     finally:
         tracemalloc.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import tracemalloc
 import zlib
 from collections.abc import Callable, Sequence
@@ -402,6 +403,57 @@ def test_a_connection_at_rest_costs_the_same_with_compression() -> None:
     held([PerMessageDeflate()], exchange)  # the deflater that all share
     with_it, without = held([PerMessageDeflate()], exchange), held([Never()], exchange)
     assert with_it - without < 1500  # for two ends: the codecs, and the header field
+
+
+@both_sides
+@pytest.mark.parametrize("stateless", [True, False])
+@pytest.mark.parametrize("max_size", [None, 150_000])
+def test_blocks_refer_to_what_has_been_taken(
+    side: str, stateless: bool, max_size: int | None
+) -> None:
+    """Over final blocks, and as far as the window goes: RFC 7692 7.2.3.4."""
+    extension = PerMessageDeflate(
+        server_no_context_takeover=stateless, client_no_context_takeover=stateless
+    )
+    end, _ = pair(side, [extension], max_size=max_size)
+    masked = side == "server"
+    noise = random.Random(7692).randbytes(60_000)
+    words = [noise[:100], noise[:100], noise, noise[40_000:] + noise[40_000:], b"", noise[40_000:]]
+    before = b""
+    for _ in range(2):
+        parts: list[object] = []
+        message = b"" if stateless else before
+        for number, word in enumerate(words):
+            deflater = zlib.compressobj(9, zlib.DEFLATED, -15, 8, 0, message[-32768:])
+            payload = deflater.compress(word) + deflater.flush(zlib.Z_FINISH)
+            message += word
+            rsv = 0 if number else RSV1
+            end.receive_data(
+                encode_frame(CONT if number else BINARY, payload, fin=False, rsv=rsv, masked=masked)
+            )
+            assert end.next_event() is None, end.error
+            parts.append(end.take_partial())
+        assert parts == words
+        assert receive(end, encode_frame(CONT, b"\x00", masked=masked)) == [b""]
+        before = message
+
+
+@both_sides
+@pytest.mark.parametrize(("rsv", "most"), [(RSV1, 32768 + 45_000), (0, 16_000)])
+def test_of_what_has_been_taken_a_window_is_held(side: str, rsv: int, most: int) -> None:
+    """Beside the inflater, and of encoded messages only."""
+    end, _ = pair(side, max_size=None)
+    payload = deflate(LONG.encode() * 100) if rsv else LONG.encode() * 100
+    wire = encode_frame(TEXT, payload, fin=False, rsv=rsv, masked=side == "server")
+    tracemalloc.start()
+    try:
+        end.receive_data(wire)
+        assert end.next_event() is None
+        assert end.take_partial() == LONG * 100
+        kept = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert kept < most
 
 
 @both_sides

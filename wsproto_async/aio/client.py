@@ -21,7 +21,7 @@ from ..handshake.uri import WebSocketURI, parse_uri
 from ..sansio.client import ClientConnection
 from .backoff import Backoff
 from .dial import dial
-from .opening import open_connection
+from .opening import open_connection, unfinished_refusal
 from .protocol import WebSocketProtocol
 from .proxy import connect_through
 from .reconnect import ProcessException, is_transient, reconnect
@@ -71,7 +71,8 @@ class connect:
 
     Raises ValueError for a bad URI or header, OSError if the network fails, TimeoutError after
     ``open_timeout``, and HandshakeError if the server does not open the connection, as
-    InvalidStatus if it answered so. Cancelling leaves nothing behind.
+    InvalidStatus if it answered so, of whose body ``open_timeout`` may cut off the end.
+    Cancelling leaves nothing behind.
     """
 
     def __init__(
@@ -155,20 +156,24 @@ class connect:
         await loop.create_connection(lambda: protocol, sock=sock, **tls)
 
     async def _open(self) -> WebSocket:
+        attempts: list[ClientConnection] = []
         try:
             async with asyncio.timeout(self._open_timeout) as timer:
-                return await self._open_following_redirects()
+                return await self._open_following_redirects(attempts)
         except TimeoutError:
             if not timer.expired():
                 raise
+            if attempts and (refusal := unfinished_refusal(attempts[-1])):
+                raise refusal from None
             message = f"opening handshake took over {self._open_timeout:g} s"
             raise TimeoutError(message) from None
 
-    async def _open_following_redirects(self) -> WebSocket:
+    async def _open_following_redirects(self, attempts: list[ClientConnection]) -> WebSocket:
         uri, headers = self._uri, self._headers
         redirects = 0
         while True:
             connection = self._make_connection(uri, additional_headers=headers)
+            attempts.append(connection)
             connect_transport = partial(self._connect_transport, uri)
             try:
                 return WebSocket(

@@ -36,6 +36,7 @@ async def connect_first(
     waiting = deque(_alternate_families(addresses))
     attempts: list[asyncio.Task[socket.socket]] = []
     errors: list[OSError] = []
+    sock: socket.socket | None = None
     try:
         while waiting or attempts:
             if waiting:
@@ -48,22 +49,32 @@ async def connect_first(
             for attempt in [attempt for attempt in attempts if attempt.done()]:
                 attempts.remove(attempt)
                 try:
-                    return attempt.result()
+                    sock = attempt.result()
+                    return sock
                 except OSError as exc:
                     errors.append(exc)
         if len(set(map(type, errors))) == 1:
             raise errors[0]
         raise OSError("; ".join(map(str, errors)))
     finally:
-        await _abandon(attempts)
+        try:
+            await _abandon(attempts)
+        except BaseException:  # it takes the place of the return
+            if sock is not None:
+                sock.close()
+            raise
 
 
 async def _abandon(attempts: list[asyncio.Task[socket.socket]]) -> None:
     for attempt in attempts:
         attempt.cancel()
-    for outcome in await asyncio.gather(*attempts, return_exceptions=True):
-        if isinstance(outcome, socket.socket):
-            outcome.close()
+        attempt.add_done_callback(_close_socket)  # also if the wait is cancelled
+    await asyncio.gather(*attempts, return_exceptions=True)
+
+
+def _close_socket(attempt: asyncio.Task[socket.socket]) -> None:
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().close()
 
 
 def _alternate_families(addresses: list[Address]) -> list[Address]:

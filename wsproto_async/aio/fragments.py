@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from typing import Final
 
+from ..codec.opcodes import OP_BINARY, OP_TEXT
+from ..codec.utf8 import Utf8Decoder
+from ..exceptions import ProtocolError
 from .data import Data, encode_data
 from .protocol import WebSocketCallbacks
 
 __all__ = ["send_fragments"]
+
+# Neither the iterable nor a fast peer need ever make us wait: the loop's other tasks get their
+# turn after so many bytes, where each fragment counts as some more.
+_TURN_SIZE: Final = 65536
+_FRAGMENT_COST: Final = 512
 
 
 async def send_fragments(
@@ -27,18 +37,29 @@ async def send_fragments(
     protocol.connection.check_open()
     marked = _mark_end(fragments) if isinstance(fragments, AsyncIterable) else _mark_last(fragments)
     opcode: int | None = None
+    utf8 = Utf8Decoder()
+    turn_size = 0
     try:
         async for fragment, fin in marked:
-            its_opcode, payload = encode_data(fragment, text)
+            # Not as text: bytes of one may be split inside a character (RFC 6455 5.6).
+            _, payload = encode_data(fragment, False)
+            is_text = isinstance(fragment, str) if text is None else text
+            if text:
+                _check_utf8(utf8, payload, fin)
+            its_opcode = OP_TEXT if is_text else OP_BINARY
             if opcode not in (None, its_opcode):
                 raise TypeError("fragments of one message must be all str or all bytes-like")
             if opcode is None:
                 await protocol.sender.turn()
                 protocol.connection.send_message(its_opcode, payload, fin, compress)
             else:
+                if turn_size >= _TURN_SIZE:
+                    turn_size = 0
+                    await asyncio.sleep(0)
                 await protocol.sender.gate()
                 protocol.connection.send_continuation(payload, fin=fin)
             protocol.sender.written()
+            turn_size += len(payload) + _FRAGMENT_COST
             opcode = its_opcode
     except BaseException:
         if opcode is not None:
@@ -46,6 +67,13 @@ async def send_fragments(
         raise
     finally:
         protocol.sender.message_sent()
+
+
+def _check_utf8(utf8: Utf8Decoder, payload: bytes, fin: bool) -> None:
+    try:
+        utf8.decode(payload, fin)
+    except ProtocolError as exc:
+        raise UnicodeError(str(exc)) from None
 
 
 async def _mark_last(fragments: Iterable[Data]) -> AsyncIterator[tuple[Data, bool]]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from ..exceptions import HandshakeError
+from ..exceptions import HandshakeError, InvalidStatus
 from ..handshake.http11 import Request, Response
 from ..sansio.client import ClientConnection
 from .protocol import WebSocketProtocol
 from .settings import Settings
 
-__all__ = ["open_connection"]
+__all__ = ["open_connection", "unfinished_refusal"]
 
 
 class _Opening:
@@ -64,3 +64,13 @@ async def open_connection(
             protocol.abort()
         raise
     return protocol
+
+
+def unfinished_refusal(connection: ClientConnection) -> InvalidStatus | None:
+    """Return the refusal of which all but the end of the body has come; None if there is none.
+
+    The connection has been aborted.
+    """
+    connection.receive_eof()
+    connection.next_event()
+    return connection.error if isinstance(connection.error, InvalidStatus) else None

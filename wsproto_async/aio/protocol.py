@@ -218,7 +218,10 @@ class WebSocketCallbacks:
             wanted = self._is_awaited and not self._takes_part
             too_much = self._is_behind or (not wanted and connection.is_partial_held())
         elif connection.state is State.CONNECTING:
-            too_much = connection.buffered > _PENDING_LIMIT
+            # A response that a client reads bounds itself, and is taken when it is complete.
+            too_much = (
+                isinstance(connection, ServerConnection) and connection.buffered > _PENDING_LIMIT
+            )
         else:
             too_much = False  # what still comes is dropped, and the peer's end of it awaited
         if too_much is self.is_reading_paused or self.transport.is_closing():
@@ -246,7 +249,8 @@ class WebSocketCallbacks:
         if connection.output_size:
             self.sender.flush()
         self._control_reading()
-        self._arrival.is_here = self._has_arrived()
+        # Of a part that is held the caller had what can be given out: half a character may be left.
+        self._arrival.is_here = self._queue.count > 0 or self._is_ended
         return self._arrival
 
     def end_wait(self) -> None:

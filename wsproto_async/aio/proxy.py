@@ -10,9 +10,8 @@ import asyncio
 import ssl
 from typing import Any, cast
 
-from ..exceptions import HandshakeError, ProxyError
-from ..handshake.http11 import HeadReader, parse_status_line
-from ..handshake.proxy import ProxyURI, build_connect_request, check_connect
+from ..exceptions import ProxyError
+from ..handshake.proxy import AnswerReader, ProxyURI, build_connect_request
 from ..handshake.uri import WebSocketURI
 from .dial import dial
 
@@ -75,41 +74,55 @@ async def _connect_through_http(
     tunnel = _Tunnel(build_connect_request(proxy, uri))
     sock = await dial(proxy.host, proxy.port, local_addr)
     await loop.create_connection(lambda: tunnel, sock=sock, **to_proxy)
-    transport = tunnel.transport
+    outer = tunnel.transport
     try:
         await tunnel.opened
+        transport: asyncio.Transport | None = outer
         if tls:
             if tunnel.rest:  # a TLS server waits for the client to begin
                 raise ProxyError("proxy sent more than its answer to CONNECT")
-            transport = await _start_tls(transport, protocol, tls)
-        else:
-            transport.set_protocol(protocol)
+            transport = await _start_tls(outer, tunnel, tls)
+        # The tunnel is told of a loss that comes before this, and nobody would tell the protocol.
+        if transport is None or transport.is_closing():
+            raise _closed_by_proxy()
+        transport.set_protocol(protocol)
         protocol.connection_made(transport)
         if tunnel.rest:
             protocol.data_received(bytes(tunnel.rest))
         transport.resume_reading()
     except BaseException:
-        transport.abort()
+        outer.abort()
         raise
 
 
 async def _start_tls(
-    transport: asyncio.Transport, protocol: asyncio.Protocol, tls: dict[str, Any]
-) -> asyncio.Transport:
+    transport: asyncio.Transport, tunnel: _Tunnel, tls: dict[str, Any]
+) -> asyncio.Transport | None:
+    """Return a transport over TLS, None or a closed one if the connection is lost meanwhile."""
+    if transport.is_closing():
+        return None
     options = {name: value for name, value in tls.items() if name != "ssl"}
     loop = asyncio.get_running_loop()
-    secured = await loop.start_tls(transport, protocol, tls["ssl"], **options)
-    return cast(asyncio.Transport, secured)
+    return await loop.start_tls(transport, tunnel, tls["ssl"], **options)
+
+
+def _closed_by_proxy(cause: Exception | None = None) -> ProxyError:
+    error = ProxyError("connection closed by the proxy")
+    error.__cause__ = cause or ConnectionError("end of stream")
+    return error
 
 
 class _Tunnel(asyncio.Protocol):
-    """Asks for a tunnel; once it is ``opened``, ``rest`` is what has come through it."""
+    """Asks for a tunnel; once it is ``opened``, ``rest`` is what has come through it.
+
+    That may be before the TLS handshake with the server, or after.
+    """
 
     transport: asyncio.Transport
 
     def __init__(self, request: bytes) -> None:
         self._request = request
-        self._head = HeadReader(parse_status_line)
+        self._answer = AnswerReader()
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.rest = bytearray()
 
@@ -121,21 +134,19 @@ class _Tunnel(asyncio.Protocol):
         if self.opened.done():
             self.rest += data
             return
-        self._head.feed(data)
+        self._answer.feed(data)
         try:
-            found = self._head.read()
-            if found is None:
-                return
-            check_connect(*found)
-        except HandshakeError as exc:
-            self._fail(exc if isinstance(exc, ProxyError) else ProxyError(f"proxy: {exc}"))
-        else:
+            rest = self._answer.read()
+        except ProxyError as exc:
+            self._fail(exc)
+            return
+        if rest is not None:
             self.transport.pause_reading()  # until the tunnel's protocol is there
-            self.rest += self._head.rest()
+            self.rest += rest
             self.opened.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._fail(ProxyError("connection closed by the proxy"))
+        self._fail(_closed_by_proxy(exc))
 
     def _fail(self, error: ProxyError) -> None:
         if not self.opened.done():

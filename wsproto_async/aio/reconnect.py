@@ -33,7 +33,9 @@ def is_transient(error: Exception) -> Exception | None:
         return None if response.status in _TRANSIENT_STATUSES else error
     if isinstance(error, SSLCertVerificationError):
         return error
-    return None if isinstance(error, (OSError, InvalidMessage)) else error
+    # A proxy that answered has no cause but its answer.
+    reason = error.__cause__ if isinstance(error, ProxyError) else error
+    return None if isinstance(reason, (OSError, InvalidMessage)) else error
 
 
 def _response(error: Exception) -> Response | None:

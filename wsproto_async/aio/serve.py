@@ -66,7 +66,8 @@ class serve:
       life after one, 20.
     - ``max_size``: bytes in a message, 1 MiB; ``max_fragments``: frames in a message, 16,384.
     - ``read_limit``: bytes of messages that wait for ``recv`` before the peer has to wait,
-      256 KiB; ``write_limit``: bytes that wait for the peer before ``send`` has to, 64 KiB.
+      256 KiB, at least 4; ``write_limit``: bytes that wait for the peer before ``send`` has to,
+      64 KiB.
     - ``max_connections``: open connections, and requests that are being answered; more get a 503.
 
     Raises OSError if it cannot listen there.

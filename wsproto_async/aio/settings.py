@@ -34,8 +34,9 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("open_timeout", "close_timeout", "ping_interval", "ping_timeout"):
             check_timeout(name, getattr(self, name))
-        if self.read_limit < 1 or self.write_limit < 1:
-            raise ValueError("read_limit and write_limit must be at least 1 byte")
+        # A character of a streamed text has up to 4 bytes, and none is given out in part.
+        if self.read_limit < 4 or self.write_limit < 1:
+            raise ValueError("read_limit must be at least 4 bytes, and write_limit 1")
 
 
 def check_timeout(name: str, timeout: float | None) -> None:

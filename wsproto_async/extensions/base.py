@@ -28,7 +28,7 @@ class MessageSink(Protocol):
         """
 
     def recent(self, size: int) -> bytes:
-        """Return the last bytes appended, at most ``size``, as far as they are still held."""
+        """Return the last bytes appended, at most ``size``; 32 KiB of them are always known."""
 
 
 class Codec(ABC):

@@ -21,13 +21,15 @@ RSV1: Final = 0x40
 
 # 7.2.1: what a flush ends with, and no message carries.
 _TAIL: Final = b"\x00\x00\xff\xff"
-# After the tail, a last block that holds one byte shows if the data before it was complete.
+# After the tail, a final block that holds one byte shows if the data before it was complete.
 _SENTINEL: Final = b"\x01\x01\x00\xfe\xff!"
-_SENTINEL_TEXT: Final = b"!"
+# What it inflates to, and leaves unread: all of it where the tail belonged to a final block.
+_COMPLETE: Final = ((b"!", b""), (b"", _SENTINEL))
 
 _OUTPUT_SIZE: Final = 4096
 _THRESHOLD: Final = 1024  # bytes; smaller messages hardly shrink
 _MAX_FINAL_BLOCKS: Final = 4096  # in a message: each costs as much as a kilobyte of data
+_HISTORY_SLACK: Final = 4096  # bytes beyond the window, so that it is not trimmed every time
 
 
 class _SharedDeflaters(threading.local):
@@ -97,6 +99,7 @@ class DeflateCodec(Codec):
         self._inflater: Any = None
         self._size = 0
         self._final_blocks = 0
+        # The end of the messages before, while the window reaches back to them.
         self._history: bytearray | None = None if decode_stateless else bytearray()
 
     def wants(self, payload: bytes) -> bool:
@@ -119,14 +122,17 @@ class DeflateCodec(Codec):
                 self._inflater = self._new_inflater(message)
             self._inflate(payload, message)
             if fin:
-                self._finish()
+                self._finish(message)
         except zlib.error:
             raise ProtocolError("payload is not valid DEFLATE data", 1007) from None
 
     def _new_inflater(self, message: MessageSink) -> Any:
         """Return an inflater for what follows, whose window holds what came before."""
         window = 2**self._bits
-        recent = message.recent(window) if self._history is None else self._history[-window:]
+        recent = message.recent(window)
+        missing = window - len(recent)
+        if self._history and missing:
+            recent = bytes(self._history[-missing:]) + recent
         if not recent:
             return zlib.decompressobj(-self._bits)
         return zlib.decompressobj(-self._bits, recent)
@@ -141,8 +147,8 @@ class DeflateCodec(Codec):
             if piece:
                 message.append(piece)
                 self._size += len(piece)
-                if self._history is not None:
-                    self._remember(self._history, piece)
+                if self._history and self._size >= 2**self._bits:
+                    self._history.clear()
             if inflater.eof:
                 # 7.2.3.4: a final block ends zlib's stream, but neither the message nor the window.
                 data = inflater.unused_data
@@ -155,25 +161,27 @@ class DeflateCodec(Codec):
                 data = inflater.unconsumed_tail
                 is_full = len(piece) == self._output_size
 
-    @staticmethod
-    def _remember(history: bytearray, piece: bytes) -> None:
-        history += piece
-        if len(history) > 65536:
-            del history[:-32768]
+    def _remember(self, history: bytearray, message: MessageSink) -> None:
+        window = 2**self._bits
+        history += message.recent(window)
+        if len(history) > window + _HISTORY_SLACK:
+            del history[:-window]
 
-    def _finish(self) -> None:
+    def _finish(self, message: MessageSink) -> None:
         """Check that the message ends where its DEFLATE data does."""
         inflater = self._inflater
         if self._follows_peer and self._size < self._threshold:
             self._threshold = self._size
         self._size = self._final_blocks = 0
+        if self._history is not None:
+            self._remember(self._history, message)
         if inflater is None:
             return  # with a final block
-        if self._history is None:
+        check = inflater if self._history is None else inflater.copy()
+        found = check.decompress(_TAIL + _SENTINEL, 2), check.unused_data
+        if not check.eof or found not in _COMPLETE:
+            raise ProtocolError("message ends inside its DEFLATE data", 1007)
+        if self._history is not None:
+            inflater.decompress(_TAIL)
+        if inflater.eof:
             self._inflater = None
-        elif inflater.decompress(_TAIL, 1) or inflater.eof:
-            raise ProtocolError("message ends inside its DEFLATE data", 1007)
-        check, tail = (inflater, _TAIL) if self._history is None else (inflater.copy(), b"")
-        is_complete = check.decompress(tail + _SENTINEL, 2) == _SENTINEL_TEXT
-        if not is_complete or not check.eof or check.unused_data:
-            raise ProtocolError("message ends inside its DEFLATE data", 1007)

@@ -16,6 +16,7 @@ from .headers import Headers, HeadersLike
 __all__ = [
     "MAX_FIELDS",
     "MAX_HEAD_SIZE",
+    "MAX_INTERIM",
     "MAX_LINE_SIZE",
     "HeadReader",
     "Request",
@@ -27,6 +28,7 @@ __all__ = [
 MAX_LINE_SIZE: Final = 8192  # bytes in the start line or in a header line
 MAX_FIELDS: Final = 100
 MAX_HEAD_SIZE: Final = 65536  # bytes in the whole head
+MAX_INTERIM: Final = 8  # responses before the final one (RFC 9110 15.2)
 
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 # A client sends '#' never, and other visible characters raw: browsers leave '|' or '{' as typed.

@@ -7,12 +7,19 @@ from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from ..exceptions import ProxyError
+from ..exceptions import HandshakeError, InvalidMessage, ProxyError
 from .headers import Headers
-from .http11 import Request, Response
+from .http11 import MAX_INTERIM, HeadReader, Request, Response, parse_status_line
 from .uri import WebSocketURI
 
-__all__ = ["ProxyURI", "build_connect_request", "check_connect", "parse_proxy", "system_proxy"]
+__all__ = [
+    "AnswerReader",
+    "ProxyURI",
+    "build_connect_request",
+    "check_connect",
+    "parse_proxy",
+    "system_proxy",
+]
 
 _DEFAULT_PORTS: Final = {
     "http": 80,
@@ -90,3 +97,45 @@ def check_connect(start: tuple[int, str], headers: Headers) -> None:
     if status >= 300:
         response = Response(status, reason, headers)
         raise ProxyError(f"proxy answered {status} {reason} to CONNECT", response)
+
+
+class AnswerReader:
+    """Reads a proxy's answer to CONNECT, past the interim ones."""
+
+    __slots__ = ("_head", "_interim")
+
+    def __init__(self) -> None:
+        self._head = HeadReader(parse_status_line)
+        self._interim = 0
+
+    def feed(self, data: bytes) -> None:
+        """Append to the input."""
+        self._head.feed(data)
+
+    def read(self) -> bytes | None:
+        """Return what has come through the tunnel once it is open, None until then.
+
+        Raises ProxyError for any other answer.
+        """
+        try:
+            while (answer := self._head.read()) is not None:
+                rest = self._head.rest()
+                start, headers = answer
+                if not _is_interim(start[0]):
+                    check_connect(start, headers)
+                    return rest
+                self._interim += 1
+                if self._interim > MAX_INTERIM:
+                    raise InvalidMessage(f"over {MAX_INTERIM} interim responses")
+                self._head = HeadReader(parse_status_line)
+                self._head.feed(rest)
+        except ProxyError:
+            raise
+        except HandshakeError as exc:
+            raise ProxyError(f"proxy: {exc}") from exc
+        return None
+
+
+def _is_interim(status: int) -> bool:
+    # RFC 9110 15.2.2: 101 is followed by no other answer.
+    return status < 200 and status != 101

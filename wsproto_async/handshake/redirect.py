@@ -31,7 +31,7 @@ def follow_redirect(uri: WebSocketURI, error: InvalidStatus) -> WebSocketURI:
     location = error.response.headers["Location"]
     try:
         scheme, colon, rest = urldefrag(urljoin(str(uri), location)).url.partition(":")
-        target = parse_uri(_SCHEMES.get(scheme, scheme) + colon + rest)
+        target = parse_uri(_SCHEMES.get(scheme.lower(), scheme) + colon + rest)
     except ValueError:
         raise InvalidRedirect(error.response, "to what is no ws: or wss: URI") from None
     if uri.secure and not target.secure:

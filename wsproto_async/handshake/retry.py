@@ -21,7 +21,7 @@ def retry_after(headers: Headers, now: datetime) -> float:
     else:
         try:
             date = parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):  # a year or an offset beyond all bounds
             return 0.0
         delay = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
     return min(max(delay, 0.0), _LONGEST)

@@ -41,11 +41,14 @@ class WebSocketURI(NamedTuple):
 def parse_uri(uri: str) -> WebSocketURI:
     """Split and check a URI; non-ASCII hosts become IDNA, other non-ASCII text UTF-8 escapes.
 
-    Raises ValueError for another scheme, a fragment, a missing host, a bad port, white space or
-    control characters.
+    Raises ValueError for another scheme, a fragment, a missing host, a bad port, white space,
+    control characters or backslashes.
     """
     if _CONTROL.search(uri):
         raise ValueError(f"{uri!r} holds white space or control characters")
+    # To browsers it is a slash, which ends the host; nobody may take another host for the real one.
+    if "\\" in uri:
+        raise ValueError(f"{uri!r} holds a backslash")
     parts = urlsplit(uri)
     if parts.scheme not in ("ws", "wss"):
         raise ValueError(f"{uri!r} is not a ws: or wss: URI")

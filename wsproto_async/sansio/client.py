@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from ..exceptions import HandshakeError, InvalidMessage, InvalidState
 from ..extensions.base import Extension
@@ -11,16 +10,13 @@ from ..handshake.body import BodyReader
 from ..handshake.client import build_upgrade_request, check_response, generate_key
 from ..handshake.extensions import check_extensions, finalize_extension
 from ..handshake.headers import HeadersLike
-from ..handshake.http11 import HeadReader, Request, Response, parse_status_line
+from ..handshake.http11 import MAX_INTERIM, HeadReader, Request, Response, parse_status_line
 from ..handshake.uri import WebSocketURI, parse_uri
 from .connection import Connection
 from .events import Close, Event
 from .state import Cause
 
 __all__ = ["ClientConnection"]
-
-
-MAX_INTERIM: Final = 8
 
 
 class ClientConnection(Connection):

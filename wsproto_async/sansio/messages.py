@@ -17,6 +17,8 @@ __all__ = ["ENCODED_STEP", "MessageAssembler"]
 # the limits are looked at in between.
 ENCODED_STEP: Final = 1024
 _UNLIMITED: Final = MAX_PAYLOAD
+# Bytes that a codec may look back, though they have been taken: DEFLATE's largest window.
+_MEMORY: Final = 32768
 
 
 class MessageAssembler:
@@ -91,7 +93,8 @@ class MessageAssembler:
         if self._buffer is None:
             if final and not self.is_encoded:
                 return self._decode(payload) if self._opcode == OP_TEXT else payload
-            self._buffer = MessageBuffer(None if self._max_size == _UNLIMITED else self._max_size)
+            limit = None if self._max_size == _UNLIMITED else self._max_size
+            self._buffer = MessageBuffer(limit, _MEMORY if self.is_encoded else 0)
             self._decoder = Utf8Decoder() if self._opcode == OP_TEXT else None
         if self.is_encoded:
             self._encoded += payload
@@ -119,7 +122,7 @@ class MessageAssembler:
         self._hold(piece)
 
     def recent(self, size: int) -> bytes:
-        """Return the last bytes that are held, at most ``size``."""
+        """Return the last decoded bytes, at most ``size``; 32 KiB are known when taken, too."""
         return b"" if self._buffer is None else self._buffer.recent(size)
 
     def _hold(self, piece: bytes) -> None:
