@@ -6,12 +6,15 @@ PYTHON ?= python3
 PORT ?= 8765
 VENV := .venv
 PY := $(VENV)/bin/python
+# The package with its hot modules compiled. In the checkout itself it stays pure.
+COMPILED := build/compiled
+WITH_COMPILED := WSPROTO_ASYNC_BUILD=compiled PYTHONPATH=$(COMPILED) $(PY) -P
 # The four layers that do no IO: every branch of them is tested.
 PURE := wsproto_async/codec/*,wsproto_async/extensions/*,wsproto_async/handshake/*,wsproto_async/sansio/*
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test coverage bench autobahn interop test-node test-browser lint format types docs build check clean
+.PHONY: help demo test test-compiled coverage bench autobahn interop test-node test-browser lint format types docs build wheel check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -22,21 +25,32 @@ demo: $(VENV)/.run ## start the demo page and print its address (PORT=8765)
 # Measuring coverage takes longer than testing, so it is done where it is gated.
 PURE_TESTS := tests/codec tests/extensions tests/handshake tests/sansio
 
+PYTHON_TESTS := -m "not browser and not interop and not node"
+
+test: export WSPROTO_ASYNC_BUILD := pure
 test: $(VENV)/.test ## run the tests that need only Python, on asyncio and on uvloop
 	$(PY) -m pytest $(PURE_TESTS) -n auto --cov --cov-report=
 	$(PY) -m coverage report --include='$(PURE)' --fail-under=100
-	$(PY) -m pytest -m "not browser and not interop and not node" -n 2 $(PURE_TESTS:%=--ignore=%)
+	$(PY) -m pytest $(PYTHON_TESTS) -n 2 $(PURE_TESTS:%=--ignore=%)
+
+test-compiled: $(VENV)/.test $(COMPILED)/.done ## run the same tests on the compiled build
+	$(WITH_COMPILED) -m pytest $(PYTHON_TESTS) -n 2
 
 coverage: $(VENV)/.test ## show what the tests do not reach, in all of the package (takes long)
-	$(PY) -m pytest -m "not browser and not interop and not node" --cov --cov-report=
+	$(PY) -m pytest $(PYTHON_TESTS) --cov --cov-report=
 	$(PY) -m coverage report
 
-bench: $(VENV)/.test ## measure echo beside websockets and print a table (a minute or two)
-	$(PY) benchmarks/echo.py
+# BENCH="--only echo --rounds 3" measures less.
+bench: $(VENV)/.bench $(COMPILED)/.done build/load tests/interop/node/node_modules/.done ## measure beside the other libraries and print a table (half an hour)
+	$(PY) benchmarks/run.py $(BENCH)
+
+build/load: benchmarks/load.c
+	mkdir -p build
+	$(CC) -O2 -Wall -Wextra -std=gnu11 -o $@ $< -lz
 
 # AUTOBAHN="--role client --loop asyncio --case '12.1.*'" runs less of it.
-autobahn: $(VENV)/.autobahn ## run Autobahn's 517 cases against our server and our client, on both loops
-	$(PY) tests/autobahn/run.py $(AUTOBAHN)
+autobahn: $(VENV)/.autobahn $(COMPILED)/.done ## run Autobahn's 517 cases against our server and our client, on both loops
+	$(WITH_COMPILED) tests/autobahn/run.py $(AUTOBAHN)
 
 interop: $(VENV)/.test tests/interop/node/node_modules/.done ## talk to every other library, in Chromium too, and print the table in docs/
 	$(PY) -m pytest tests/interop/test_matrix.py -q -n 2 --table docs/interop_table.md
@@ -62,14 +76,23 @@ docs: $(VENV)/.docs ## build the documentation into docs/_build/html
 	$(PY) -m sphinx -n -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-build: $(VENV)/.build ## build the sdist and the wheel into dist/, and install the wheel in a new venv
-	rm -rf build dist
-	$(PY) -m build --outdir dist .
-	$(PYTHON) -m venv build/venv
-	build/venv/bin/python -m pip install --quiet dist/*.whl
-	cd build && venv/bin/python -I -W error -c 'import wsproto_async as w; print("the wheel installs:", *w.__all__)'
+build: $(COMPILED)/.done ## compile the hot modules into build/compiled
 
-check: lint types test docs interop test-node test-browser autobahn build ## all of the above
+$(COMPILED)/.done: $(VENV)/.build setup.py $(shell find wsproto_async -name '*.p*')
+	WSPROTO_ASYNC_BUILD=compiled $(PY) setup.py --quiet build --build-lib $(COMPILED)
+	@touch $@
+
+wheel: $(VENV)/.build ## build sdist and wheel into dist/, and install the wheel in a new venv; a pure one as well
+	rm -rf dist build/venv build/pure
+	WSPROTO_ASYNC_BUILD=compiled $(PY) -m build --outdir dist .
+	WSPROTO_ASYNC_BUILD=pure $(PY) -m build --wheel --outdir build/pure .
+	for wheel in dist/*.whl build/pure/*.whl; do \
+		rm -rf build/venv && $(PYTHON) -m venv build/venv && \
+		build/venv/bin/python -m pip install --quiet --disable-pip-version-check $$wheel && \
+		(cd build && venv/bin/python -I -W error -c 'import wsproto_async as w; print("compiled:", w.compiled)') || exit 1; \
+	done
+
+check: lint types test test-compiled docs interop test-node test-browser autobahn wheel ## all of the above
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) build dist reports docs/_build docs/_generated htmlcov *.egg-info
@@ -85,11 +108,11 @@ $(PY):
 
 # Each stamp is one extra of pyproject.toml, installed; changing that file installs again.
 $(VENV)/.run: pyproject.toml | $(PY)
-	$(PY) -m pip install --quiet --disable-pip-version-check -e .
+	WSPROTO_ASYNC_BUILD=pure $(PY) -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
-$(VENV)/.test $(VENV)/.autobahn $(VENV)/.lint $(VENV)/.docs $(VENV)/.build: $(VENV)/.%: pyproject.toml | $(PY)
-	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[$*]'
+$(VENV)/.test $(VENV)/.autobahn $(VENV)/.lint $(VENV)/.docs $(VENV)/.build $(VENV)/.bench: $(VENV)/.%: pyproject.toml | $(PY)
+	WSPROTO_ASYNC_BUILD=pure $(PY) -m pip install --quiet --disable-pip-version-check -e '.[$*]'
 	@touch $@
 
 %/node_modules/.done: %/package-lock.json

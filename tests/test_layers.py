@@ -18,6 +18,7 @@ LAYERS = (
     "extensions",
     "handshake",
     "sansio",
+    "build",
     "aio",
     "pubsub",
     "testing",

@@ -6,6 +6,7 @@ from .aio.run import run
 from .aio.serve import serve, unix_serve
 from .aio.server import Server, ServerStats
 from .aio.websocket import WebSocket
+from .build import compiled
 from .codec.close import Close
 from .codec.opcodes import CloseCode, Opcode
 from .exceptions import (
@@ -62,6 +63,7 @@ __all__ = [
     "WebSocket",
     "WebSocketError",
     "broadcast",
+    "compiled",
     "connect",
     "run",
     "serve",

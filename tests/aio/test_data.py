@@ -39,7 +39,11 @@ def test_is_not_data(message: object) -> None:
         (bytearray(b"x"), None, (OP_BINARY, b"x")),
         (memoryview(b"abcd")[1:3], None, (OP_BINARY, b"bc")),
         (memoryview(b"abcdef")[::2], None, (OP_BINARY, b"ace")),
-        (memoryview(array.array("H", [1, 2])), None, (OP_BINARY, array.array("H", [1, 2]).tobytes())),
+        (
+            memoryview(array.array("H", [1, 2])),
+            None,
+            (OP_BINARY, array.array("H", [1, 2]).tobytes()),
+        ),
         ("", None, (OP_TEXT, b"")),
         (b"", True, (OP_TEXT, b"")),
     ],

@@ -54,7 +54,7 @@ async def test_recv_loses_nothing_when_it_times_out() -> None:
     ):
         for number in range(MESSAGES):
             await ws.send(f"{number}")
-            for _ in range(random.randrange(8)):
+            for _ in range(random.randrange(12)):
                 await asyncio.sleep(0)
         await ws.send("end")
         await done.wait()

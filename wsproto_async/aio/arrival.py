@@ -7,7 +7,7 @@ nothing is to be done, so the protocol calls the task itself, in the task's cont
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextvars import Context
 from typing import Any, NoReturn
 
@@ -56,10 +56,10 @@ class Arrival:
 
     # Asked for by a task
 
-    def __await__(self) -> Arrival:
+    def __await__(self) -> Generator[Arrival, None, None]:
         self._is_cancelled = False
         self._asyncio_future_blocking = not self.is_here
-        return self
+        return self  # type: ignore[return-value]  # an iterator, which is all that is asked for
 
     def __iter__(self) -> Arrival:
         return self

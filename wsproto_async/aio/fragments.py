@@ -10,7 +10,7 @@ from ..codec.opcodes import OP_BINARY, OP_TEXT
 from ..codec.utf8 import Utf8Decoder
 from ..exceptions import ProtocolError
 from .data import Data, encode_data
-from .protocol import WebSocketCallbacks
+from .protocol import ProtocolCore
 
 __all__ = ["send_fragments"]
 
@@ -21,7 +21,7 @@ _FRAGMENT_COST: Final = 512
 
 
 async def send_fragments(
-    protocol: WebSocketCallbacks,
+    protocol: ProtocolCore,
     fragments: Iterable[Data] | AsyncIterable[Data],
     text: bool | None,
     compress: bool | None,

@@ -16,7 +16,7 @@ from ..sansio.state import State
 from .pings import Pings
 
 if TYPE_CHECKING:
-    from .protocol import WebSocketCallbacks
+    from .protocol import ProtocolCore
 
 __all__ = ["Keepalive"]
 
@@ -34,7 +34,7 @@ class Keepalive:
         "pings",
     )
 
-    def __init__(self, protocol: WebSocketCallbacks) -> None:
+    def __init__(self, protocol: ProtocolCore) -> None:
         self._protocol = protocol
         self._payload = b""
         self._received_at_ping = 0

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from ..exceptions import HandshakeError, InvalidStatus
 from ..handshake.http11 import Request, Response
 from ..sansio.client import ClientConnection
-from .protocol import WebSocketProtocol
+from .protocol import ProtocolCore, WebSocketProtocol
 from .settings import Settings
 
 __all__ = ["open_connection", "unfinished_refusal"]
@@ -19,28 +19,28 @@ class _Opening:
 
     def __init__(self) -> None:
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.protocol: WebSocketProtocol | None = None
+        self.protocol: ProtocolCore | None = None
 
-    def connection_made(self, protocol: WebSocketProtocol) -> None:
+    def connection_made(self, protocol: ProtocolCore) -> None:
         assert isinstance(protocol.connection, ClientConnection)
         protocol.connection.send_request()
         self.protocol = protocol
 
-    def handshake_received(self, protocol: WebSocketProtocol, message: Request | Response) -> None:
+    def handshake_received(self, protocol: ProtocolCore, message: Request | Response) -> None:
         protocol.handshake_completed()
         if not self.done.done():
             self.done.set_result(None)
 
-    def handshake_failed(self, protocol: WebSocketProtocol) -> None:
+    def handshake_failed(self, protocol: ProtocolCore) -> None:
         error = protocol.connection.error or HandshakeError("connection closed by the server")
         if not self.done.done():
             self.done.set_exception(error)
             self.done.exception()  # connect() may have been cancelled meanwhile
 
-    def handshake_expired(self, protocol: WebSocketProtocol) -> None:
+    def handshake_expired(self, protocol: ProtocolCore) -> None:
         """connect() has its own, total deadline."""
 
-    def connection_lost(self, protocol: WebSocketProtocol) -> None:
+    def connection_lost(self, protocol: ProtocolCore) -> None:
         """The handshake has failed before this, or was over."""
 
 

@@ -8,7 +8,7 @@ from .sender cimport Sender
 cdef object _OPEN
 
 
-cdef class WebSocketCallbacks:
+cdef class ProtocolCore:
     cdef object _owner
     cdef readonly Connection connection
     cdef readonly object settings

@@ -28,7 +28,7 @@ from .timer import shared_timer
 if TYPE_CHECKING:
     from ..handshake.http11 import Request, Response
 
-__all__ = ["Owner", "WebSocketCallbacks", "WebSocketProtocol"]
+__all__ = ["Owner", "ProtocolCore", "WebSocketProtocol"]
 
 _ANSWER_TIME: Final = 1.0  # seconds to answer what came before a violation
 _PENDING_LIMIT: Final = 65536  # bytes that may follow a request before it is answered
@@ -38,20 +38,18 @@ _OPEN: Final = State.OPEN
 class Owner(Protocol):
     """Whoever performs the opening handshake: a server or a client."""
 
-    def connection_made(self, protocol: WebSocketCallbacks) -> None: ...
+    def connection_made(self, protocol: ProtocolCore) -> None: ...
 
-    def handshake_received(
-        self, protocol: WebSocketCallbacks, message: Request | Response
-    ) -> None: ...
+    def handshake_received(self, protocol: ProtocolCore, message: Request | Response) -> None: ...
 
-    def handshake_failed(self, protocol: WebSocketCallbacks) -> None: ...
+    def handshake_failed(self, protocol: ProtocolCore) -> None: ...
 
-    def handshake_expired(self, protocol: WebSocketCallbacks) -> None: ...
+    def handshake_expired(self, protocol: ProtocolCore) -> None: ...
 
-    def connection_lost(self, protocol: WebSocketCallbacks) -> None: ...
+    def connection_lost(self, protocol: ProtocolCore) -> None: ...
 
 
-class WebSocketCallbacks:
+class ProtocolCore:
     """One connection: a transport, a sans-IO ``connection``, and ``sender``, its way out."""
 
     __slots__ = (
@@ -375,10 +373,10 @@ class WebSocketCallbacks:
             await self._lost.wait()
 
 
-class WebSocketProtocol(WebSocketCallbacks, asyncio.Protocol):
-    """The same as what it is: a class that is compiled cannot inherit from one that is not."""
+class WebSocketProtocol(ProtocolCore, asyncio.Protocol):
+    """What a transport is given. The core is compiled, and so inherits from nothing that is not."""
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ()
 
 
 def _send_small_frames_at_once(sock: socket.socket | None) -> None:

@@ -14,7 +14,7 @@ from ..handshake.http11 import Request, Response
 from ..sansio.server import ServerConnection
 from ..sansio.state import State
 from .flow import Waiters
-from .protocol import WebSocketProtocol
+from .protocol import ProtocolCore, WebSocketProtocol
 from .settings import Settings
 from .signals import on_stop_signal
 from .upgrade import Hooks, answer
@@ -63,8 +63,8 @@ class Server:
         self._listener: asyncio.AbstractServer | None = None
         self._sockets: tuple[socket, ...] = ()
         self._port: int | None = None
-        self._websockets: dict[WebSocketProtocol, WebSocket] = {}
-        self._admitted: set[WebSocketProtocol] = set()
+        self._websockets: dict[ProtocolCore, WebSocket] = {}
+        self._admitted: set[ProtocolCore] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._gone = Waiters()
         self._closing: asyncio.Task[None] | None = None
@@ -199,29 +199,29 @@ class Server:
 
     # Called by the protocols
 
-    def connection_made(self, protocol: WebSocketProtocol) -> None:
+    def connection_made(self, protocol: ProtocolCore) -> None:
         self._websockets[protocol] = WebSocket(protocol, self)
         if self._closing is not None:
             self._turn_away(protocol, "server is shutting down")
 
-    def handshake_received(self, protocol: WebSocketProtocol, message: Request | Response) -> None:
+    def handshake_received(self, protocol: ProtocolCore, message: Request | Response) -> None:
         task = self._loop.create_task(self._run(protocol, self._websockets[protocol]))
         protocol.task = task
         self._tasks.add(task)
         task.add_done_callback(self._task_done)
 
-    def handshake_failed(self, protocol: WebSocketProtocol) -> None:
+    def handshake_failed(self, protocol: ProtocolCore) -> None:
         self._refused += 1
         self._settings.logger.debug("handshake failed: %s", protocol.connection.error)
 
-    def handshake_expired(self, protocol: WebSocketProtocol) -> None:
+    def handshake_expired(self, protocol: ProtocolCore) -> None:
         self._settings.logger.debug("handshake timed out")
         if protocol.task is None:
             protocol.abort()
         else:
             self._turn_away(protocol, "handshake timed out")
 
-    def connection_lost(self, protocol: WebSocketProtocol) -> None:
+    def connection_lost(self, protocol: ProtocolCore) -> None:
         del self._websockets[protocol]
         self._admitted.discard(protocol)
         if protocol.task is not None and not protocol.is_opened:
@@ -234,19 +234,19 @@ class Server:
 
     # One connection
 
-    def _turn_away(self, protocol: WebSocketProtocol, why: str) -> None:
+    def _turn_away(self, protocol: ProtocolCore, why: str) -> None:
         if protocol.task is not None:
             protocol.task.cancel()
         self._refuse(protocol, Response(503, body=f"{why}\n"))
 
-    def _refuse(self, protocol: WebSocketProtocol, response: Response) -> None:
+    def _refuse(self, protocol: ProtocolCore, response: Response) -> None:
         self._refused += 1
         self._admitted.discard(protocol)
         assert isinstance(protocol.connection, ServerConnection)
         protocol.connection.send_response(response)
         protocol.begin_end()
 
-    async def _run(self, protocol: WebSocketProtocol, ws: WebSocket) -> None:
+    async def _run(self, protocol: ProtocolCore, ws: WebSocket) -> None:
         connection = protocol.connection
         assert isinstance(connection, ServerConnection)
         if self._max_connections is not None and len(self._admitted) >= self._max_connections:
@@ -264,7 +264,7 @@ class Server:
         protocol.handshake_completed()
         await self._handle(protocol, ws)
 
-    async def _handle(self, protocol: WebSocketProtocol, ws: WebSocket) -> None:
+    async def _handle(self, protocol: ProtocolCore, ws: WebSocket) -> None:
         code = 1011
         try:
             await self._handler(ws)

@@ -2,14 +2,14 @@ cimport cython
 
 from .arrival cimport Arrival
 from .data cimport encode_data, is_data
-from .protocol cimport WebSocketCallbacks
+from .protocol cimport ProtocolCore
 from .sender cimport Sender
 
 
 cdef class WebSocket:
     cdef dict __dict__
     cdef object __weakref__
-    cdef readonly WebSocketCallbacks _protocol
+    cdef readonly ProtocolCore _protocol
     cdef object _id
     cdef bint _is_partly_received
     cdef public object server

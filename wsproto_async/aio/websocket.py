@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import asyncio
     from typing import Self
 
-    from .protocol import WebSocketCallbacks
+    from .protocol import ProtocolCore
     from .server import Server
 
 __all__ = ["WebSocket"]
@@ -40,7 +40,7 @@ class WebSocket:
     server: Server | None
     """The server that accepted the connection; None on a client."""
 
-    def __init__(self, protocol: WebSocketCallbacks, server: Server | None = None) -> None:
+    def __init__(self, protocol: ProtocolCore, server: Server | None = None) -> None:
         self._protocol = protocol
         self._id: UUID | None = None
         self._is_partly_received = False
