@@ -16,7 +16,9 @@ from setuptools.command.build_ext import build_ext
 BUILD = os.environ.get("WSPROTO_ASYNC_BUILD", "")
 SOURCES = [
     "aio/arrival.py",
+    "aio/broadcast.py",
     "aio/data.py",
+    "aio/direct.pyx",
     "aio/flow.py",
     "aio/protocol.py",
     "aio/sender.py",
@@ -24,6 +26,8 @@ SOURCES = [
     "codec/frames.py",
     "codec/mask.pyx",
     "codec/parser.py",
+    "codec/utf8.py",
+    "sansio/buffer.py",
     "sansio/client.py",
     "sansio/connection.py",
     "sansio/messages.py",

@@ -13,7 +13,7 @@ from .websocket import WebSocket
 
 __all__ = ["broadcast"]
 
-_SLOW_FACTOR: Final = 16  # times write_limit may wait for a peer that nobody waits for
+_OPEN: Final = State.OPEN
 
 
 def broadcast(
@@ -34,17 +34,20 @@ def broadcast(
     opcode, payload = encode_data(message, text)
     prepared = _PreparedMessage(opcode, payload, compress)
     for ws in websockets:
-        if ws.state is State.OPEN:
-            protocol = ws._protocol
-            if ws.buffered_amount > _SLOW_FACTOR * protocol.settings.write_limit:
+        protocol = ws._protocol
+        connection = protocol.connection
+        if connection.state is _OPEN:
+            sender = protocol.sender
+            if sender.is_slow():
                 protocol.close(1013, "too slow")
-                continue
-            frame = prepared.frame(protocol.connection.codec, is_client=ws.server is None)
-            protocol.sender.push(frame)
+            else:
+                sender.push(prepared.frame(connection.codec, ws.server is None))
 
 
 class _PreparedMessage:
     """A message, encoded and framed once for all connections that take it in the same form."""
+
+    __slots__ = ("_compress", "_encoded", "_frames", "_opcode", "_payload")
 
     def __init__(self, opcode: int, payload: bytes, compress: bool | None) -> None:
         self._opcode = opcode
@@ -53,7 +56,7 @@ class _PreparedMessage:
         self._encoded: dict[Hashable, tuple[int, bytes]] = {None: (0, payload)}
         self._frames: dict[Hashable, bytes] = {}
 
-    def frame(self, codec: Codec | None, *, is_client: bool) -> bytes:
+    def frame(self, codec: Codec | None, is_client: bool) -> bytes:
         encoding = None
         if codec is not None and codec.encoding is not None:
             wanted = codec.wants(self._payload) if self._compress is None else self._compress
@@ -64,7 +67,7 @@ class _PreparedMessage:
         if frame is None:
             rsv, payload = self._encoded[encoding]
             # What a client sends is masked, with a key of its own each time (RFC 6455 5.3).
-            frame = encode_frame(self._opcode, payload, rsv=rsv, masked=is_client)
+            frame = encode_frame(self._opcode, payload, is_client, True, rsv)
             if not is_client:
                 self._frames[encoding] = frame
         return frame

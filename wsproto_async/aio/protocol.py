@@ -97,7 +97,7 @@ class ProtocolCore:
         self._is_awaited = False
         self._takes_part = False
         self._lost = Waiters()
-        self.sender = Sender(connection, self._queue, loop)
+        self.sender = Sender(connection, self._queue, settings.write_limit, loop)
         self.keepalive = Keepalive(self)
         self._is_behind = False
         self._is_ended = False
@@ -113,7 +113,7 @@ class ProtocolCore:
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
-        self.sender.transport = self.transport
+        self.sender.attach(self.transport)
         _send_small_frames_at_once(self.transport.get_extra_info("socket"))
         self.transport.set_write_buffer_limits(high=self.settings.write_limit)
         self.set_deadline(self.settings.open_timeout, self._open_expired)

@@ -1,7 +1,11 @@
+cimport cython
+
 from ..sansio.connection cimport Connection
+from .direct cimport send_now, writable_fd
 from .flow cimport ReceiveQueue, Waiters
 
 cdef Py_ssize_t _CORK_LIMIT
+cdef Py_ssize_t _SLOW_FACTOR
 
 
 cdef class Sender:
@@ -13,16 +17,23 @@ cdef class Sender:
     cdef int _in_line
     cdef list _pushed
     cdef bint _is_gate_shut
+    cdef Py_ssize_t _write_limit
     cdef bint _is_flush_due
-    cdef public object transport
+    cdef readonly object transport
+    cdef int _fd
+    cdef bint _is_transport_empty
 
+    cpdef attach(self, object transport)
     cpdef written(self)
     cpdef cork(self)
     cpdef uncork(self)
+    @cython.locals(data=bytes, sent=cython.Py_ssize_t)
     cpdef flush(self)
     cpdef shut_gate(self)
     cpdef open_gate(self)
     cpdef wake(self)
     cpdef bint may_send(self) except -1
+    cpdef Py_ssize_t buffered_amount(self) except -1
+    cpdef bint is_slow(self) except -1
     cpdef push(self, bytes frame)
     cpdef message_sent(self)

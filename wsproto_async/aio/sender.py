@@ -11,11 +11,13 @@ from typing import Final
 
 from ..sansio.connection import Connection
 from ..sansio.state import State
+from .direct import send_now, writable_fd
 from .flow import ReceiveQueue, Waiters
 
 __all__ = ["Sender"]
 
 _CORK_LIMIT: Final = 65536  # bytes of replies that may wait for each other
+_SLOW_FACTOR: Final = 16  # times write_limit may wait for a peer that nobody waits for
 
 
 class Sender:
@@ -27,22 +29,30 @@ class Sender:
 
     __slots__ = (
         "_connection",
+        "_fd",
         "_in_line",
         "_is_flush_due",
         "_is_gate_shut",
+        "_is_transport_empty",
         "_line",
         "_loop",
         "_pushed",
         "_unread",
         "_waiters",
+        "_write_limit",
         "transport",
     )
 
     def __init__(
-        self, connection: Connection, unread: ReceiveQueue, loop: asyncio.AbstractEventLoop
+        self,
+        connection: Connection,
+        unread: ReceiveQueue,
+        write_limit: int,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._connection = connection
         self._unread = unread
+        self._write_limit = write_limit
         self._loop = loop
         self._waiters = Waiters()
         self._line: asyncio.Lock | None = None
@@ -51,6 +61,13 @@ class Sender:
         self._is_gate_shut = False
         self._is_flush_due = False
         self.transport: asyncio.Transport | None = None
+        self._fd = -1
+        self._is_transport_empty = True
+
+    def attach(self, transport: asyncio.Transport) -> None:
+        """Begin to write to ``transport``; nobody else does."""
+        self.transport = transport
+        self._fd = writable_fd(transport)
 
     def written(self) -> None:
         """The connection has something to send: write it, or leave it corked."""
@@ -74,7 +91,14 @@ class Sender:
         """Hand all that the connection has to send to the transport."""
         data = self._connection.data_to_send()
         transport = self.transport
-        if data and transport is not None and not transport.is_closing():
+        if not data or transport is None or transport.is_closing():
+            return
+        if self._fd >= 0 and (self._is_transport_empty or transport.get_write_buffer_size() == 0):
+            sent = send_now(self._fd, data)
+            self._is_transport_empty = sent == len(data)
+            if not self._is_transport_empty:
+                transport.write(memoryview(data)[sent:])
+        else:
             transport.write(data)
 
     def shut_gate(self) -> None:
@@ -138,8 +162,14 @@ class Sender:
                 self.push(frame)
         self._waiters.wake()
 
-    @property
     def buffered_amount(self) -> int:
-        """How many bytes were sent and have not left for the network yet."""
+        """Return how many bytes were sent and have not left for the network yet."""
         held = self._connection.output_size + sum(map(len, self._pushed))
         return held if self.transport is None else held + self.transport.get_write_buffer_size()
+
+    def is_slow(self) -> bool:
+        """Tell if more waits for the peer than what nobody waits for may come to."""
+        # While the gate is open not even ``write_limit`` waits in the transport.
+        return (
+            self._is_gate_shut or len(self._pushed) > 0
+        ) and self.buffered_amount() > _SLOW_FACTOR * self._write_limit

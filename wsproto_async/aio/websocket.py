@@ -303,4 +303,4 @@ class WebSocket:
     @property
     def buffered_amount(self) -> int:
         """How many bytes were sent and have not left for the network yet."""
-        return self._protocol.sender.buffered_amount
+        return self._protocol.sender.buffered_amount()

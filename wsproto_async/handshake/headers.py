@@ -28,8 +28,11 @@ class Headers(Mapping[str, str]):
     __slots__ = ("_pairs",)
 
     def __init__(self, fields: HeadersLike = ()) -> None:
+        if isinstance(fields, Headers):  # which have been checked
+            self._pairs = fields.pairs()
+            return
         self._pairs: list[tuple[str, str]] = []
-        for name, value in _to_pairs(fields):
+        for name, value in fields.items() if isinstance(fields, Mapping) else fields:
             self.add(name, value)
 
     @classmethod
@@ -79,14 +82,6 @@ class Headers(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return f"Headers({self._pairs!r})"
-
-
-def _to_pairs(fields: HeadersLike) -> Iterable[tuple[str, str]]:
-    if isinstance(fields, Headers):
-        return fields.pairs()
-    if isinstance(fields, Mapping):
-        return fields.items()
-    return fields
 
 
 def is_token(text: str) -> bool:

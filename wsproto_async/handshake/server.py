@@ -117,6 +117,8 @@ def refusal(error: HandshakeError) -> Response:
 
 def finish_response(response: Response, server_header: str | None) -> Response:
     """Return the response with the header fields that go over the wire with any of its kind."""
+    if response.status == 101 and server_header is None:
+        return response
     headers = Headers(response.headers)
     if server_header is not None and "Server" not in headers:
         headers.add("Server", server_header)
