@@ -28,10 +28,10 @@ class Headers(Mapping[str, str]):
     __slots__ = ("_pairs",)
 
     def __init__(self, fields: HeadersLike = ()) -> None:
-        if isinstance(fields, Headers):  # which have been checked
-            self._pairs = fields.pairs()
-            return
         self._pairs: list[tuple[str, str]] = []
+        if isinstance(fields, Headers):  # which have been checked
+            self._pairs += fields.pairs()
+            return
         for name, value in fields.items() if isinstance(fields, Mapping) else fields:
             self.add(name, value)
 

@@ -1,3 +1,6 @@
+from ..codec.utf8 cimport Utf8Decoder
+from .buffer cimport MessageBuffer
+
 cdef Py_ssize_t _UNLIMITED
 cdef int OP_CONTINUATION
 cdef int OP_TEXT
@@ -10,8 +13,8 @@ cdef class MessageAssembler:
     cdef Py_ssize_t _size
     cdef Py_ssize_t _size_decoded
     cdef Py_ssize_t _fragments
-    cdef object _buffer
-    cdef object _decoder
+    cdef MessageBuffer _buffer
+    cdef Utf8Decoder _decoder
     cdef bytes _encoded
     cdef public object codec
     cdef readonly bint is_encoded
@@ -24,7 +27,7 @@ cdef class MessageAssembler:
     cpdef append(self, bytes piece)
     cpdef bytes recent(self, Py_ssize_t size)
     cdef _hold(self, bytes piece)
-    cdef _finish(self, object buffer)
+    cdef _finish(self, MessageBuffer buffer)
     cdef _decode(self, bytes payload)
     cpdef discard(self)
     cpdef take(self)

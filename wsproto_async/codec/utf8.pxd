@@ -1,0 +1,4 @@
+cdef class Utf8Decoder:
+    cdef bytes _tail
+
+    cpdef decode(self, bytes piece, bint final)
