@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from raw_peer import BINARY, CLOSE, CONTINUATION, TEXT, Frame, until, within
+from recorder import recorded
 
 from wsproto_async import State, WebSocket, broadcast
 
@@ -52,21 +53,23 @@ async def test_clients_mask_each_with_a_key_of_its_own(client_link: Callable) ->
         assert len({wire[2:6] for wire in wires}) == 3
 
 
-async def test_it_is_framed_once(server_link: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    from wsproto_async.aio import broadcast as module
+async def test_it_is_framed_once() -> None:
+    """All connections' transports are given one and the same object."""
+    everyone: list[WebSocket] = []
 
-    framed: list[bytes] = []
+    async def handler(ws: WebSocket, writes: list[bytes]) -> None:
+        everyone.append(ws)
+        await ws.wait_closed()
 
-    def encode_frame(*arguments: Any, **options: Any) -> bytes:
-        framed.append(original(*arguments, **options))
-        return framed[-1]
-
-    original = module.encode_frame
-    monkeypatch.setattr(module, "encode_frame", encode_frame)
-    async with links(server_link, 3) as (websockets, peers):
-        broadcast(websockets, "once")
-        assert [await peer.read_frame() for peer in peers] == [Frame(TEXT, b"once")] * 3
-        assert len(framed) == 1
+    async with (
+        recorded(handler) as (first, first_writes),
+        recorded(handler) as (second, second_writes),
+    ):
+        await until(lambda: len(everyone) == 2)
+        broadcast(everyone, "once")
+        assert [await peer.read_frame() for peer in (first, second)] == [Frame(TEXT, b"once")] * 2
+        assert len(first_writes) == len(second_writes) == 1
+        assert first_writes[0] is second_writes[0]
 
 
 @pytest.mark.parametrize("message", [None, 1, ["fragments"], {}, "\ud800"], ids=repr)
