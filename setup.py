@@ -8,6 +8,7 @@ since C wants another algorithm there. CPython takes an extension module where t
 
 import os
 import sys
+from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -51,6 +52,8 @@ class BuildAllOrNone(build_ext):
             if BUILD == "compiled":
                 raise
             print(f"wsproto_async is not compiled: {exc}", file=sys.stderr)
+            for extension in self.extensions:
+                Path(self.get_ext_fullpath(extension.name)).unlink(missing_ok=True)
             self.extensions.clear()
 
 
