@@ -14,7 +14,7 @@ PURE := wsproto_async/codec/*,wsproto_async/extensions/*,wsproto_async/handshake
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-compiled coverage bench autobahn interop test-node test-browser lint format types docs build wheel check clean
+.PHONY: help demo test test-compiled coverage bench plots autobahn interop test-node test-browser lint format types docs build wheel check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -41,9 +41,13 @@ coverage: $(VENV)/.test ## show what the tests do not reach, in all of the packa
 	$(PY) -m pytest $(PYTHON_TESTS) --cov --cov-report=
 	$(PY) -m coverage report
 
-# BENCH="--only echo --rounds 3" measures less.
+# BENCH="--only echo --rounds 3" measures less, BENCH=--keep writes benchmarks/results.json. Needs
+# Linux, a C compiler, zlib's headers (Debian: zlib1g-dev), node and npm.
 bench: $(VENV)/.bench $(COMPILED)/.done build/load tests/interop/node/node_modules/.done ## measure beside the other libraries and print a table (half an hour)
 	$(PY) benchmarks/run.py $(BENCH)
+
+plots: $(VENV)/.bench ## draw the pictures of docs/performance.md from benchmarks/results.json
+	$(PY) benchmarks/plot.py
 
 build/load: benchmarks/load.c
 	mkdir -p build

@@ -111,6 +111,7 @@ def main() -> None:
             for server in servers:
                 figures[name][server].append(measure(server, scenario))
         report(name, figures[name])
+        sys.stdout.flush()
     if arguments.keep:
         machine = {
             "python": platform.python_version(),

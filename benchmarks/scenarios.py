@@ -90,7 +90,8 @@ SCENARIOS = {
         "100 connections, 4 KiB of JSON, permessage-deflate",
         "--connections 100 --size 4096 --deflate",
         "per_second",
-        WHOLE,
+        # picows.websockets keeps its context though the client asks it not to.
+        (OURS, "websockets", "aiohttp", "ws"),
         (Bar(1.5, "websockets"),),
         deflate=True,
     ),

@@ -1,7 +1,11 @@
 // The npm package ws, measured beside the Python servers: see servers.py.
 
 import { createServer } from "node:http";
-import { WebSocketServer } from "ws";
+import { createRequire } from "node:module";
+
+// Installed once, for the tests of interoperability.
+const require = createRequire(new URL("../tests/interop/node/package.json", import.meta.url));
+const { WebSocketServer } = require("ws");
 
 const everyone = new Set();
 const server = createServer();
