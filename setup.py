@@ -1,7 +1,7 @@
 """The compiled build: the hot modules become extension modules, each from its own ``.py``.
 
-Beside each stands a ``.pxd`` with the C types. ``codec/mask.pyx`` alone has a source of its own,
-since C wants another algorithm there. CPython takes an extension module where there is one, the
+Beside each stands a ``.pxd`` with the C types. Two have a source of their own, a ``.pyx``, since C
+does it in another way there. CPython takes an extension module where there is one, the
 ``.py`` elsewhere; without a C compiler, or with ``WSPROTO_ASYNC_BUILD=pure``, there is none.
 ``WSPROTO_ASYNC_BUILD=compiled`` makes a build fail that cannot compile.
 """

@@ -122,6 +122,7 @@ class WebSocket:
     async def __anext__(self) -> str | bytes:
         protocol = self._protocol
         try:
+            # What recv() does, without a second coroutine for each message.
             while not protocol.has_message() or self._is_partly_received:
                 self._check_not_partly_received()
                 try:
