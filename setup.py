@@ -1,6 +1,6 @@
 """The compiled build: the hot modules become extension modules, each from its own ``.py``.
 
-Beside each stands a ``.pxd`` with the C types. Two have a source of their own, a ``.pyx``, since C
+Beside each stands a ``.pxd`` with the C types. Some have a source of their own, a ``.pyx``, since C
 does it in another way there. CPython takes an extension module where there is one, the
 ``.py`` elsewhere; without a C compiler, or with ``WSPROTO_ASYNC_BUILD=pure``, there is none.
 ``WSPROTO_ASYNC_BUILD=compiled`` makes a build fail that cannot compile.
@@ -18,9 +18,13 @@ BUILD = os.environ.get("WSPROTO_ASYNC_BUILD", "")
 SOURCES = [
     "aio/arrival.py",
     "aio/broadcast.py",
+    "aio/call.pyx",
+    "aio/calls.pyx",
     "aio/data.py",
     "aio/direct.pyx",
+    "aio/drive.pyx",
     "aio/flow.py",
+    "aio/inbox.pyx",
     "aio/protocol.py",
     "aio/sender.py",
     "aio/websocket.py",

@@ -27,7 +27,7 @@ def test_each_hot_module_is_compiled_or_none() -> None:
         module.relative_to(folder).with_name(module.name.partition(".")[0])
         for module in folder.rglob("*.so")
     }
-    hot = {path.relative_to(SOURCES).with_suffix("") for path in PXDS}
+    hot = {path.relative_to(SOURCES).with_suffix("") for path in SOURCES.rglob("*.pxd")}
     assert compiled == (hot if wsproto_async.compiled else set())
 
 

@@ -3,13 +3,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-import weakref
 from collections.abc import Callable
 
 import pytest
 import uvloop
 
-from wsproto_async.aio.timer import SharedTimer, shared_timer
+from wsproto_async.aio.timer import SharedTimer
 
 TICK = 0.05
 SLACK = 0.15  # what a loaded machine may add
@@ -176,33 +175,3 @@ def count_timers() -> int:
         isinstance(thing, (asyncio.TimerHandle, uvloop.loop.TimerHandle)) and not thing.cancelled()
         for thing in gc.get_objects()
     )
-
-
-async def test_a_loop_has_one_timer() -> None:
-    assert shared_timer() is shared_timer()
-
-
-@pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop])
-def test_each_loop_has_its_own_and_takes_it_along(factory: Callable) -> None:
-    async def use() -> SharedTimer:
-        timer = shared_timer()
-        deadline = Deadline()
-        timer.set(deadline, 0)
-        await all_of(deadline)
-        return timer
-
-    def run() -> tuple[SharedTimer, weakref.ref]:
-        with asyncio.Runner(loop_factory=factory) as runner:
-            loop = runner.get_loop()
-            return runner.run(use()), weakref.ref(loop)
-
-    first, first_loop = run()
-    second, _ = run()
-    assert first is not second
-    gc.collect()
-    assert first_loop() is None
-
-
-def test_no_timer_without_a_loop() -> None:
-    with pytest.raises(RuntimeError):
-        shared_timer()

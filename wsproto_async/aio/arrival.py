@@ -17,31 +17,37 @@ __all__ = ["Arrival"]
 class Arrival:
     """Awaited by one task at a time, again and again; has of a future what a task asks for.
 
-    With ``is_here`` set there is nothing to wait for.
+    With ``is_here`` set there is nothing to wait for. ``ahead`` is what goes on in place of the
+    task, if anything does, in ``context``: see drive.pyx.
     """
 
     __slots__ = (
         "_asyncio_future_blocking",
         "_callback",
-        "_context",
         "_is_cancelled",
         "_loop",
+        "ahead",
+        "context",
         "is_here",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._callback: Callable[[Arrival], object] | None = None
-        self._context: Context | None = None
+        self.context: Context | None = None
         self._is_cancelled = False
         self._asyncio_future_blocking = False
         self.is_here = False
+        self.ahead: Any = None
 
     def arrive(self) -> None:
         """Go on with the task that waits. For callbacks of the loop, where no other task runs."""
-        callback, context = self._callback, self._context
+        if self.ahead is not None:
+            self.ahead.go_ahead()
+            return
+        callback, context = self._callback, self.context
         if callback is not None and context is not None:
-            self._callback = self._context = None
+            self._callback = self.context = None
             try:
                 context.run(callback, self)
             except (SystemExit, KeyboardInterrupt) as exc:
@@ -51,14 +57,19 @@ class Arrival:
     def arrive_soon(self) -> None:
         """Go on with the task that waits, in the next turn of the loop."""
         if self._callback is not None:
-            self._loop.call_soon(self._callback, self, context=self._context)
-            self._callback = self._context = None
+            self._loop.call_soon(self._callback, self, context=self.context)
+            self._callback = self.context = self.ahead = None
 
     # Asked for by a task
 
-    def __await__(self) -> Generator[Arrival, None, None]:
+    def begin(self) -> bool:
+        """Return True if it has to be waited for."""
         self._is_cancelled = False
         self._asyncio_future_blocking = not self.is_here
+        return self._asyncio_future_blocking
+
+    def __await__(self) -> Generator[Arrival, None, None]:
+        self.begin()
         return self  # type: ignore[return-value]  # an iterator, which is all that is asked for
 
     def __iter__(self) -> Arrival:
@@ -76,7 +87,7 @@ class Arrival:
         self, callback: Callable[[Arrival], object], *, context: Context | None = None
     ) -> None:
         self._callback = callback
-        self._context = context
+        self.context = context
 
     def result(self) -> None:
         if self._is_cancelled:

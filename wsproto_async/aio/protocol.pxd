@@ -3,6 +3,7 @@ cimport cython
 from ..sansio.connection cimport Connection
 from .arrival cimport Arrival
 from .flow cimport ReceiveQueue, Waiters
+from .inbox cimport Inbox
 from .sender cimport Sender
 
 cdef object _OPEN
@@ -16,6 +17,8 @@ cdef class ProtocolCore:
     cdef readonly object loop
     cdef ReceiveQueue _queue
     cdef Arrival _arrival
+    cdef Inbox _inbox
+    cdef object _timer
     cdef bint _is_awaited
     cdef bint _takes_part
     cdef bint _is_behind
@@ -27,11 +30,13 @@ cdef class ProtocolCore:
     cdef readonly bint is_reading_paused
     cdef readonly bint is_lost
     cdef readonly bint is_opened
+    cdef public bint is_partly_received
     cdef readonly unsigned long long bytes_received
     cdef public object tick
     cdef public object task
     cdef readonly object transport
 
+    cpdef data_received(self, bytes data)
     cdef _parse_and_wake(self)
     @cython.locals(connection=Connection, queue=ReceiveQueue)
     cdef _parse(self)
@@ -43,7 +48,7 @@ cdef class ProtocolCore:
     @cython.locals(connection=Connection)
     cpdef Arrival begin_wait(self, bint part=*)
     cpdef end_wait(self)
-    cpdef bint has_message(self) except -1
+    cpdef bint has_message(self, bint part=*) except -1
     cpdef peek_message(self)
     cpdef take_message(self)
     cpdef take_part(self)

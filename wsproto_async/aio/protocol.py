@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from ..exceptions import ConcurrencyError
+from ..exceptions import ConcurrencyError, InvalidState
 from ..sansio.client import ClientConnection
 from ..sansio.events import Close, Event, Ping, Pong
 from ..sansio.server import ServerConnection
 from ..sansio.state import State
 from .arrival import Arrival
+from .drive import drive
 from .flow import ReceiveQueue, Waiters
 from .keepalive import Keepalive
 from .sender import Sender
 from .settings import Settings
-from .timer import shared_timer
+from .shared import shared
 
 if TYPE_CHECKING:
     from ..handshake.http11 import Request, Response
@@ -54,6 +55,7 @@ class ProtocolCore:
 
     __slots__ = (
         "_arrival",
+        "_inbox",
         "_is_awaited",
         "_is_behind",
         "_is_ended",
@@ -63,10 +65,12 @@ class ProtocolCore:
         "_queue",
         "_read_limit",
         "_takes_part",
+        "_timer",
         "bytes_received",
         "connection",
         "is_lost",
         "is_opened",
+        "is_partly_received",
         "is_reading_paused",
         "keepalive",
         "loop",
@@ -92,6 +96,9 @@ class ProtocolCore:
         connection.partial_limit = settings.read_limit
         self.settings = settings
         self.loop = loop
+        common = shared(loop)
+        self._inbox = common.inbox
+        self._timer = common.timer
         self._queue = ReceiveQueue(settings.read_limit)
         self._arrival = Arrival(loop)
         self._is_awaited = False
@@ -107,6 +114,7 @@ class ProtocolCore:
         self.bytes_received = 0
         self.is_lost = False
         self.is_opened = False
+        self.is_partly_received = False
         self.task: asyncio.Task[None] | None = None
 
     # asyncio's callbacks
@@ -119,6 +127,12 @@ class ProtocolCore:
         self.set_deadline(self.settings.open_timeout, self._open_expired)
         self._owner.connection_made(self)
         self.sender.flush()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._inbox.view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data_received(self._inbox.take(nbytes))
 
     def data_received(self, data: bytes) -> None:
         self.bytes_received += len(data)
@@ -136,7 +150,7 @@ class ProtocolCore:
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_lost = True
-        shared_timer().unset(self)
+        self._timer.unset(self)
         self.connection.receive_eof()
         self._parse_and_wake()
         self._release()
@@ -256,21 +270,23 @@ class ProtocolCore:
         self._is_awaited = False
         self.connection.partial_limit = self._read_limit
 
-    def has_message(self) -> bool:
-        """Tell if a message has arrived.
+    def has_message(self, part: bool = False) -> bool:
+        """Tell if a message has arrived, with ``part`` if it is wanted part by part.
 
         Raises ConcurrencyError if a task waits for input already, ConnectionClosed when there
-        will be no more messages, and InvalidState before the opening handshake has completed.
+        will be no more messages, and InvalidState before the opening handshake has completed or
+        for what was begun in parts.
         """
         if self._is_awaited:
             raise ConcurrencyError("another task is receiving from this connection already")
-        if self._queue.count:
-            return True
-        if self._is_ended:
-            raise self.connection.closed_error()
-        if not self.is_opened:
-            self.connection.check_open()
-        return False
+        if not self._queue.count:
+            if self._is_ended:
+                raise self.connection.closed_error()
+            if not self.is_opened:
+                self.connection.check_open()
+        if self.is_partly_received and not part:
+            raise InvalidState("recv_streaming() has begun a message: it has to end it")
+        return self._queue.count > 0
 
     def peek_message(self) -> str | bytes:
         """Return the oldest message and leave it where it is."""
@@ -289,15 +305,19 @@ class ProtocolCore:
         self._parse()  # what did not come in beside it
         return part
 
+    def drive(self, handler: Awaitable[None]) -> Awaitable[None]:
+        """Return what to await for a handler of this connection."""
+        return drive(handler, self._arrival, self.loop)
+
     # Deadlines
 
     def set_deadline(self, delay: float | None, action: Callable[[], None]) -> None:
         """Call ``action`` after ``delay`` seconds, in place of what was set before; None: never."""
         if delay is None:
-            shared_timer().unset(self)
+            self._timer.unset(self)
         else:
             self._on_deadline = action
-            shared_timer().set(self, delay)
+            self._timer.set(self, delay)
 
     def deadline_reached(self) -> None:
         self._on_deadline()
@@ -357,7 +377,7 @@ class ProtocolCore:
     def abort(self) -> None:
         """Drop the connection now, with what is still to be written."""
         if not self.is_lost:
-            shared_timer().unset(self)
+            self._timer.unset(self)
             self.connection.receive_eof()
             self.transport.abort()
 
@@ -373,7 +393,7 @@ class ProtocolCore:
             await self._lost.wait()
 
 
-class WebSocketProtocol(ProtocolCore, asyncio.Protocol):
+class WebSocketProtocol(ProtocolCore, asyncio.BufferedProtocol):
     """What a transport is given. The core is compiled, and so inherits from nothing that is not."""
 
     __slots__ = ()

@@ -267,7 +267,7 @@ class Server:
     async def _handle(self, protocol: ProtocolCore, ws: WebSocket) -> None:
         code = 1011
         try:
-            await self._handler(ws)
+            await protocol.drive(self._handler(ws))
             code = 1000
         except asyncio.CancelledError:
             code = 1001

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from typing import Final, Protocol
-from weakref import WeakKeyDictionary
 
-__all__ = ["SharedTimer", "Timed", "shared_timer"]
+__all__ = ["SharedTimer", "Timed"]
 
 _TICK: Final = 0.05  # seconds
 
@@ -72,15 +71,3 @@ class SharedTimer:
             first = min(self._due)
             if self._handle is None or first < self._armed_for:
                 self._arm(loop, first)
-
-
-_timers: WeakKeyDictionary[asyncio.AbstractEventLoop, SharedTimer] = WeakKeyDictionary()
-
-
-def shared_timer() -> SharedTimer:
-    """Return the running event loop's timer."""
-    loop = asyncio.get_running_loop()
-    timer = _timers.get(loop)
-    if timer is None:
-        timer = _timers[loop] = SharedTimer()
-    return timer

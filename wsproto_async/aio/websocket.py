@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Coroutine, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from ..codec.close import encode_close
-from ..exceptions import ConnectionClosedError, ConnectionClosedOK, InvalidState
+from ..exceptions import ConnectionClosedError, ConnectionClosedOK
 from ..handshake.headers import Headers
 from ..handshake.http11 import Request, Response
 from ..sansio.state import State
-from .data import Data, convert, encode_data, is_data
-from .fragments import send_fragments
+from .calls import receive_message, receive_next, send_message
+from .data import Data, encode_data
 
 if TYPE_CHECKING:
     import asyncio
@@ -35,7 +35,7 @@ class WebSocket:
     You may set attributes of your own on it, such as the user that you authenticated.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_id", "_is_partly_received", "_protocol", "server")
+    __slots__ = ("__dict__", "__weakref__", "_id", "_protocol", "server")
 
     server: Server | None
     """The server that accepted the connection; None on a client."""
@@ -43,7 +43,6 @@ class WebSocket:
     def __init__(self, protocol: ProtocolCore, server: Server | None = None) -> None:
         self._protocol = protocol
         self._id: UUID | None = None
-        self._is_partly_received = False
         self.server = server
 
     def __repr__(self) -> str:
@@ -51,7 +50,7 @@ class WebSocket:
 
     # Receiving
 
-    async def recv(self, decode: bool | None = None) -> str | bytes:
+    def recv(self, decode: bool | None = None) -> Coroutine[Any, Any, str | bytes]:
         """Receive one message: ``str`` for text, ``bytes`` for binary.
 
         ``decode=True`` gives ``str`` for binary messages too, ``decode=False`` ``bytes`` for
@@ -62,24 +61,7 @@ class WebSocket:
         UnicodeDecodeError if ``decode=True`` meets bytes that are not UTF-8; the message can
         then be received otherwise. Cancelling loses no message.
         """
-        protocol = self._protocol
-        while not protocol.has_message() or self._is_partly_received:
-            self._check_not_partly_received()
-            try:
-                await protocol.begin_wait()
-            finally:
-                protocol.end_wait()
-        if decode is not None:
-            converted = convert(
-                protocol.peek_message(), decode
-            )  # may raise: then it stays in the queue
-            protocol.take_message()
-            return converted
-        return protocol.take_message()
-
-    def _check_not_partly_received(self) -> None:
-        if self._is_partly_received:
-            raise InvalidState("recv_streaming() has begun a message: it has to end it")
+        return receive_message(self._protocol, decode)
 
     async def recv_streaming(self) -> AsyncIterator[str | bytes]:
         """Receive one message piece by piece, as it arrives, without ever holding it whole.
@@ -94,7 +76,7 @@ class WebSocket:
         protocol = self._protocol
         while not self._has_rest():
             if part := protocol.take_part():
-                self._is_partly_received = True
+                protocol.is_partly_received = True
                 yield part
             else:
                 try:
@@ -102,15 +84,16 @@ class WebSocket:
                 finally:
                     protocol.end_wait()
         rest = protocol.take_message()
-        was_partly_received, self._is_partly_received = self._is_partly_received, False
+        was_partly_received, protocol.is_partly_received = protocol.is_partly_received, False
         if rest or not was_partly_received:
             yield rest
 
     def _has_rest(self) -> bool:
+        protocol = self._protocol
         try:
-            return self._protocol.has_message()
+            return protocol.has_message(part=True)
         except ConnectionClosedOK as exc:
-            if not self._is_partly_received:
+            if not protocol.is_partly_received:
                 raise
             raise ConnectionClosedError(
                 exc.received, exc.sent, received_first=exc.received_first
@@ -119,28 +102,17 @@ class WebSocket:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> str | bytes:
-        protocol = self._protocol
-        try:
-            # What recv() does, without a second coroutine for each message.
-            while not protocol.has_message() or self._is_partly_received:
-                self._check_not_partly_received()
-                try:
-                    await protocol.begin_wait()
-                finally:
-                    protocol.end_wait()
-        except ConnectionClosedOK:
-            raise StopAsyncIteration from None
-        return protocol.take_message()
+    def __anext__(self) -> Coroutine[Any, Any, str | bytes]:
+        return receive_next(self._protocol)
 
     # Sending
 
-    async def send(
+    def send(
         self,
         message: Data | Iterable[Data] | AsyncIterable[Data],
         text: bool | None = None,
         compress: bool | None = None,
-    ) -> None:
+    ) -> Coroutine[Any, Any, None]:
         """Send one message: ``str`` as text, bytes-like as binary.
 
         ``text=True`` sends UTF-8 bytes as text, ``text=False`` a ``str`` as binary. Where the
@@ -155,16 +127,7 @@ class WebSocket:
         ConnectionClosed, TypeError for other types, UnicodeError for text that is not UTF-8: then
         nothing has been sent, nor if the call is cancelled.
         """
-        protocol = self._protocol
-        sender = protocol.sender
-        if is_data(message):
-            opcode, payload = encode_data(message, text)
-            if not sender.may_send():
-                await sender.turn()
-            protocol.connection.send_message(opcode, payload, True, compress)
-            sender.written()
-        else:
-            await send_fragments(protocol, message, text, compress)
+        return send_message(self._protocol, message, text, compress)
 
     async def ping(self, data: Data | None = None) -> Awaitable[float]:
         """Send a ping; await what this returns to get the latency in seconds.

@@ -1,0 +1,102 @@
+"""Coroutines whose steps are C calls: the base of those in calls.pyx and drive.pyx.
+
+An interpreter awaits what has ``am_send`` without an exception for the value that comes back, and
+without a frame. Cython has no word for that slot.
+"""
+
+from cpython.object cimport PyObject, PyTypeObject
+from cpython.ref cimport Py_DECREF, Py_INCREF
+
+cdef extern from *:
+    """
+    static void set_slot(PyTypeObject *type, int (*send)(PyObject *, PyObject *, PyObject **)) {
+        type->tp_as_async->am_send = (sendfunc)send;
+    }
+    """
+    void set_slot(PyTypeObject *type, int (*send)(PyObject *, PyObject *, PyObject **) except -1)
+    # 0: it has returned the result; 1: it waits for it.
+    int PyIter_Send(object iterator, object value, PyObject **result) except -1
+
+
+cdef class Call:
+    """A coroutine: ``step`` does what is to be done up to the next wait, or to the end.
+
+    ``step`` and ``throw_in`` return True if it waits, and leave in ``value`` what for, or what
+    it comes to. By default the coroutine ``inner`` does the work. A subclass needs
+    ``set_am_send``.
+    """
+
+    cdef bint step(self) except -1:
+        cdef PyObject *result = NULL
+        cdef bint waits = PyIter_Send(self.inner, None, &result)
+        self.value = <object>result
+        Py_DECREF(self.value)
+        return waits
+
+    cdef bint throw_in(self, object error) except -1:
+        if self.inner is None:
+            self.give_up()
+            raise error
+        try:
+            self.value = self.inner.throw(error)
+        except StopIteration as stop:
+            self.value = stop.value
+            return False
+        return True
+
+    cdef give_up(self):
+        """Nobody will go on with it."""
+        if self.inner is not None:
+            self.inner.close()
+
+    cdef go_ahead(self):
+        """Go on before the task that awaits it does."""
+
+    cdef bint _go_on(self) except -1:
+        if self._is_done:
+            raise RuntimeError("cannot reuse already awaited coroutine")
+        self.is_begun = self._is_done = True
+        self._is_done = not self.step()
+        return not self._is_done
+
+    def __await__(self):
+        return self
+
+    def __next__(self):
+        return self.send(None)
+
+    def send(self, value):
+        if self._go_on():
+            return self.value
+        raise StopIteration(self.value)
+
+    def throw(self, kind, value=None, traceback=None):
+        error = kind if value is None else value
+        if isinstance(error, type):
+            error = error()
+        if traceback is not None:
+            error = error.with_traceback(traceback)
+        if self._is_done:
+            raise RuntimeError("cannot reuse already awaited coroutine")
+        self.is_begun = self._is_done = True
+        self._is_done = not self.throw_in(error)
+        if self._is_done:
+            raise StopIteration(self.value)
+        return self.value
+
+    def close(self):
+        self.is_begun = self._is_done = True
+        self.give_up()
+
+
+cdef int am_send(PyObject *self, PyObject *value, PyObject **result) except -1:
+    cdef Call call = <Call>self
+    result[0] = NULL
+    cdef bint waits = call._go_on()
+    Py_INCREF(call.value)
+    result[0] = <PyObject *>call.value
+    return waits
+
+
+cdef set_am_send(object kind):
+    set_slot(<PyTypeObject *>kind, am_send)

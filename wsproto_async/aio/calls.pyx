@@ -1,0 +1,120 @@
+"""What calls.py describes, in C."""
+
+from warnings import warn
+
+from ..exceptions import ConnectionClosedOK
+from .data import convert
+from .fragments import send_fragments
+
+from .arrival cimport Arrival
+from .call cimport Call, set_am_send
+from .data cimport encode_data, is_data
+from .protocol cimport ProtocolCore
+from .sender cimport Sender
+
+__all__ = ["receive_message", "receive_next", "send_message"]
+
+
+cdef class Receive(Call):
+    cdef ProtocolCore _protocol
+    cdef object _decode
+    cdef bint _is_iteration
+    cdef bint _is_waiting
+
+    def __dealloc__(self):
+        if self._is_waiting:
+            self._protocol.end_wait()
+        elif not self.is_begun:
+            warn("coroutine 'WebSocket.recv' was never awaited", RuntimeWarning)
+
+    cdef bint step(self) except -1:
+        cdef ProtocolCore protocol = self._protocol
+        cdef Arrival arrival
+        self.give_up()
+        try:
+            while not protocol.has_message():
+                arrival = protocol.begin_wait()
+                if arrival.begin():
+                    self._is_waiting = True
+                    self.value = arrival
+                    return True
+                protocol.end_wait()
+        except ConnectionClosedOK:
+            if self._is_iteration:
+                raise StopAsyncIteration from None
+            raise
+        if self._decode is None:
+            self.value = protocol.take_message()
+        else:
+            self.value = convert(protocol.peek_message(), self._decode)  # may raise
+            protocol.take_message()
+        return False
+
+    cdef give_up(self):
+        if self._is_waiting:
+            self._is_waiting = False
+            self._protocol.end_wait()
+
+
+cdef class Send(Call):
+    cdef ProtocolCore _protocol
+    cdef object _message
+    cdef object _text
+    cdef object _compress
+
+    def __dealloc__(self):
+        if not self.is_begun:
+            warn("coroutine 'WebSocket.send' was never awaited", RuntimeWarning)
+
+    cdef bint step(self) except -1:
+        cdef Sender sender
+        cdef int opcode
+        cdef bytes payload
+        if self.inner is not None:
+            return Call.step(self)
+        if not is_data(self._message):
+            self.inner = send_fragments(
+                self._protocol, self._message, self._text, self._compress
+            )
+            return Call.step(self)
+        opcode, payload = encode_data(self._message, self._text)
+        sender = self._protocol.sender
+        if not sender.may_send():
+            self.inner = send_in_turn(self._protocol, opcode, payload, self._compress)
+            return Call.step(self)
+        self._protocol.connection.send_message(opcode, payload, True, self._compress)
+        sender.written()
+        return False
+
+
+async def send_in_turn(ProtocolCore protocol, int opcode, bytes payload, object compress):
+    await protocol.sender.turn()
+    protocol.connection.send_message(opcode, payload, True, compress)
+    protocol.sender.written()
+
+
+cpdef receive_message(ProtocolCore protocol, object decode):
+    cdef Receive call = Receive.__new__(Receive)
+    call._protocol = protocol
+    call._decode = decode
+    return call
+
+
+cpdef receive_next(ProtocolCore protocol):
+    cdef Receive call = Receive.__new__(Receive)
+    call._protocol = protocol
+    call._is_iteration = True
+    return call
+
+
+cpdef send_message(ProtocolCore protocol, object message, object text, object compress):
+    cdef Send call = Send.__new__(Send)
+    call._protocol = protocol
+    call._message = message
+    call._text = text
+    call._compress = compress
+    return call
+
+
+set_am_send(Receive)
+set_am_send(Send)

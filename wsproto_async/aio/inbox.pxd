@@ -1,0 +1,4 @@
+cdef class Inbox:
+    cdef readonly object view
+
+    cpdef bytes take(self, Py_ssize_t size)
