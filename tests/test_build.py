@@ -27,7 +27,8 @@ def test_each_hot_module_is_compiled_or_none() -> None:
         module.relative_to(folder).with_name(module.name.partition(".")[0])
         for module in folder.rglob("*.so")
     }
-    hot = {path.relative_to(SOURCES).with_suffix("") for path in SOURCES.rglob("*.pxd")}
+    sources = [*SOURCES.rglob("*.pxd"), *SOURCES.rglob("*.pyx")]
+    hot = {path.relative_to(SOURCES).with_suffix("") for path in sources}
     assert compiled == (hot if wsproto_async.compiled else set())
 
 

@@ -22,9 +22,11 @@ async def test_a_loop_has_one() -> None:
 @pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop])
 def test_each_loop_has_its_own_and_takes_it_along(factory: Callable) -> None:
     async def use() -> Shared:
-        async with serve(lambda ws: ws.wait_closed(), 0) as server:
-            async with connect(f"ws://127.0.0.1:{server.port}"):
-                pass
+        async with (
+            serve(lambda ws: ws.wait_closed(), 0) as server,
+            connect(f"ws://127.0.0.1:{server.port}"),
+        ):
+            pass
         return shared(asyncio.get_running_loop())
 
     def run() -> tuple[Shared, weakref.ref]:

@@ -100,7 +100,7 @@ def sent(connection: Connection) -> list[Frame]:
         assert payload is not None
         assert not parser.in_frame
         frames.append((parser.opcode, parser.fin, payload))
-    assert parser.buffered == 0
+    assert parser.buffered() == 0
     return frames
 
 

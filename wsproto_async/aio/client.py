@@ -26,6 +26,7 @@ from .protocol import WebSocketProtocol
 from .proxy import connect_through
 from .reconnect import ProcessException, is_transient, reconnect
 from .settings import Compression, LoggerLike, Settings, all_extensions, check_timeout
+from .transport import attach
 from .websocket import WebSocket
 
 __all__ = ["connect", "unix_connect"]
@@ -145,7 +146,6 @@ class connect:
 
     async def _connect_transport(self, uri: WebSocketURI, protocol: WebSocketProtocol) -> None:
         tls = self._tls(uri)
-        loop = asyncio.get_running_loop()
         sock = self._sock
         if sock is None:
             proxy = system_proxy(uri) if self._proxy is True else self._proxy
@@ -153,7 +153,7 @@ class connect:
                 await connect_through(proxy, uri, protocol, tls, self._local_addr)
                 return
             sock = await dial(uri.host, uri.port, self._local_addr)
-        await loop.create_connection(lambda: protocol, sock=sock, **tls)
+        await attach(sock, protocol, tls)
 
     async def _open(self) -> WebSocket:
         attempts: list[ClientConnection] = []

@@ -19,5 +19,5 @@ __all__ = ["drive"]
 def drive(
     handler: Awaitable[None], arrival: Arrival, loop: asyncio.AbstractEventLoop
 ) -> Awaitable[None]:
-    """Return what is to be awaited for ``handler``, which waits for ``arrival`` most of its time."""
+    """Return what is to be awaited for ``handler``, which waits for ``arrival`` mostly."""
     return handler

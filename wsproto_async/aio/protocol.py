@@ -8,9 +8,7 @@ the network does.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from ..exceptions import ConcurrencyError, InvalidState
@@ -122,7 +120,6 @@ class ProtocolCore:
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
         self.sender.attach(self.transport)
-        _send_small_frames_at_once(self.transport.get_extra_info("socket"))
         self.transport.set_write_buffer_limits(high=self.settings.write_limit)
         self.set_deadline(self.settings.open_timeout, self._open_expired)
         self._owner.connection_made(self)
@@ -192,6 +189,8 @@ class ProtocolCore:
                 queue.put(event)
                 connection.hold_failure = True
                 connection.partial_limit = self._read_limit  # nobody waits for the next
+                if connection.is_idle():
+                    break
             else:
                 self._handle(event)
         if connection.is_failure_held() and self._on_deadline != self._fail:
@@ -397,10 +396,3 @@ class WebSocketProtocol(ProtocolCore, asyncio.BufferedProtocol):
     """What a transport is given. The core is compiled, and so inherits from nothing that is not."""
 
     __slots__ = ()
-
-
-def _send_small_frames_at_once(sock: socket.socket | None) -> None:
-    # asyncio does this itself only for sockets made with an explicit protocol number.
-    if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
-        with suppress(OSError):  # the peer has gone already
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

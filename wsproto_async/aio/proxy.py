@@ -14,6 +14,8 @@ from ..exceptions import ProxyError
 from ..handshake.proxy import AnswerReader, ProxyURI, build_connect_request
 from ..handshake.uri import WebSocketURI
 from .dial import dial
+from .protocol import WebSocketProtocol
+from .transport import attach
 
 __all__ = ["connect_through"]
 
@@ -23,7 +25,7 @@ _NO_TIMEOUT = 1e9  # seconds: python-socks wants a number; connect() has the tim
 async def connect_through(
     proxy: ProxyURI,
     uri: WebSocketURI,
-    protocol: asyncio.Protocol,
+    protocol: WebSocketProtocol,
     tls: dict[str, Any],
     local_addr: tuple[str, int] | None,
 ) -> None:
@@ -40,7 +42,7 @@ async def connect_through(
 async def _connect_through_socks(
     proxy: ProxyURI,
     uri: WebSocketURI,
-    protocol: asyncio.Protocol,
+    protocol: WebSocketProtocol,
     tls: dict[str, Any],
     local_addr: tuple[str, int] | None,
 ) -> None:
@@ -56,14 +58,13 @@ async def _connect_through_socks(
         sock = await client.connect(uri.host, uri.port, timeout=_NO_TIMEOUT, local_addr=local_addr)
     except python_socks.ProxyError as exc:
         raise ProxyError(f"SOCKS proxy: {exc}") from exc
-    loop = asyncio.get_running_loop()
-    await loop.create_connection(lambda: protocol, sock=sock, **tls)
+    await attach(sock, protocol, tls)
 
 
 async def _connect_through_http(
     proxy: ProxyURI,
     uri: WebSocketURI,
-    protocol: asyncio.Protocol,
+    protocol: WebSocketProtocol,
     tls: dict[str, Any],
     local_addr: tuple[str, int] | None,
 ) -> None:

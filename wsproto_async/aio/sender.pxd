@@ -1,7 +1,4 @@
-cimport cython
-
 from ..sansio.connection cimport Connection
-from .direct cimport send_now, writable_fd
 from .flow cimport ReceiveQueue, Waiters
 
 cdef Py_ssize_t _CORK_LIMIT
@@ -20,14 +17,11 @@ cdef class Sender:
     cdef Py_ssize_t _write_limit
     cdef bint _is_flush_due
     cdef readonly object transport
-    cdef int _fd
-    cdef bint _is_transport_empty
 
     cpdef attach(self, object transport)
     cpdef written(self)
     cpdef cork(self)
     cpdef uncork(self)
-    @cython.locals(data=bytes, sent=cython.Py_ssize_t)
     cpdef flush(self)
     cpdef shut_gate(self)
     cpdef open_gate(self)

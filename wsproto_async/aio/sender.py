@@ -11,7 +11,6 @@ from typing import Final
 
 from ..sansio.connection import Connection
 from ..sansio.state import State
-from .direct import send_now, writable_fd
 from .flow import ReceiveQueue, Waiters
 
 __all__ = ["Sender"]
@@ -29,11 +28,9 @@ class Sender:
 
     __slots__ = (
         "_connection",
-        "_fd",
         "_in_line",
         "_is_flush_due",
         "_is_gate_shut",
-        "_is_transport_empty",
         "_line",
         "_loop",
         "_pushed",
@@ -61,13 +58,10 @@ class Sender:
         self._is_gate_shut = False
         self._is_flush_due = False
         self.transport: asyncio.Transport | None = None
-        self._fd = -1
-        self._is_transport_empty = True
 
     def attach(self, transport: asyncio.Transport) -> None:
         """Begin to write to ``transport``; nobody else does."""
         self.transport = transport
-        self._fd = writable_fd(transport)
 
     def written(self) -> None:
         """The connection has something to send: write it, or leave it corked."""
@@ -93,13 +87,7 @@ class Sender:
         transport = self.transport
         if not data or transport is None or transport.is_closing():
             return
-        if self._fd >= 0 and (self._is_transport_empty or transport.get_write_buffer_size() == 0):
-            sent = send_now(self._fd, data)
-            self._is_transport_empty = sent == len(data)
-            if not self._is_transport_empty:
-                transport.write(memoryview(data)[sent:])
-        else:
-            transport.write(data)
+        transport.write(data)
 
     def shut_gate(self) -> None:
         """The transport holds more than ``write_limit``."""

@@ -15,8 +15,10 @@ from typing import Any
 from ..extensions.base import Extension
 from ..handshake.origin import Origins
 from ..sansio.server import ServerConnection
+from .bind import bind, started
 from .server import Handler, Server
 from .settings import Compression, LoggerLike, Settings, all_extensions
+from .transport import accept_on
 from .upgrade import Hooks, ProcessRequest, ProcessResponse, SelectSubprotocol
 
 __all__ = ["serve", "unix_serve"]
@@ -128,34 +130,39 @@ class serve:
         self._make_server = partial(
             Server, handler, make_connection, hooks, self._settings, max_connections
         )
-        self._where: dict[str, Any] = {"backlog": backlog, "start_serving": False}
-        if sock is not None:
-            self._where["sock"] = sock
-        else:
-            self._where |= {"host": host, "port": port, "reuse_port": reuse_port}
+        self._host, self._port, self._sock = host, port, sock
+        self._reuse_port, self._backlog = reuse_port, backlog
+        self._tls: dict[str, Any] = {}
         if ssl is not None:
-            self._where |= {
+            self._tls = {
                 "ssl": ssl,
                 "ssl_handshake_timeout": open_timeout,
                 "ssl_shutdown_timeout": close_timeout,
             }
         self._server: Server | None = None
 
-    async def _listen(self, server: Server) -> asyncio.Server:
-        if self._where.get("port", 0) is None:
+    async def _bind(self) -> list[socket]:
+        if self._sock is not None:
+            return [self._sock]
+        if self._port is None:
             raise TypeError("serve() needs a port or a sock")
-        loop = asyncio.get_running_loop()
-        return await loop.create_server(server.make_protocol, **self._where)
+        return await bind(self._host, self._port, self._reuse_port, self._backlog)
+
+    async def _listen(self, server: Server) -> None:
+        socks = await self._bind()
+        try:
+            for sock in socks:
+                listener = await accept_on(sock, server.make_protocol, self._backlog, self._tls)
+                server.listen_with(listener, sock)
+        except BaseException:
+            server.stop_listening()
+            for sock in socks:
+                sock.close()
+            raise
 
     async def _start(self) -> Server:
         server = self._make_server()
-        listener = await self._listen(server)
-        try:
-            await listener.start_serving()
-        except BaseException:
-            listener.close()
-            raise
-        server.listen_with(listener)
+        await self._listen(server)
         for sock in server.sockets:
             address = sock.getsockname()
             where = "{}:{}".format(*address) if isinstance(address, tuple) else address
@@ -189,7 +196,13 @@ class unix_serve(serve):
         super().__init__(handler, 0, **options)
         self._path = os.fspath(path)
 
-    async def _listen(self, server: Server) -> asyncio.Server:
-        where = {k: v for k, v in self._where.items() if k not in ("host", "port", "reuse_port")}
-        loop = asyncio.get_running_loop()
-        return await loop.create_unix_server(server.make_protocol, self._path, **where)
+    async def _listen(self, server: Server) -> None:
+        listener = await asyncio.get_running_loop().create_unix_server(
+            server.make_protocol,
+            self._path,
+            sock=self._sock,
+            backlog=self._backlog,
+            start_serving=False,
+            **self._tls,
+        )
+        server.listen_with(await started(listener), *listener.sockets)

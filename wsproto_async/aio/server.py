@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from socket import socket
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple, Protocol, Self
 
 from ..codec.close import encode_close
 from ..exceptions import ConnectionClosed, InvalidState
@@ -25,6 +25,12 @@ __all__ = ["Handler", "Server", "ServerStats"]
 Handler = Callable[[WebSocket], Awaitable[None]]
 
 _LAST_GRACE: Final = 1.0  # seconds for handlers to end after they were cancelled
+
+
+class Listener(Protocol):
+    """What accepts connections until it is closed."""
+
+    def close(self) -> None: ...
 
 
 class ServerStats(NamedTuple):
@@ -60,7 +66,7 @@ class Server:
         self._settings = settings
         self._max_connections = max_connections
         self._loop = asyncio.get_running_loop()
-        self._listener: asyncio.AbstractServer | None = None
+        self._listeners: list[Listener] = []
         self._sockets: tuple[socket, ...] = ()
         self._port: int | None = None
         self._websockets: dict[ProtocolCore, WebSocket] = {}
@@ -75,12 +81,17 @@ class Server:
         """Return the protocol for a new connection: a factory for ``loop.create_server``."""
         return WebSocketProtocol(self, self._make_connection(), self._settings, self._loop)
 
-    def listen_with(self, listener: asyncio.Server) -> None:
-        """Take over what accepts the connections."""
-        self._listener = listener
-        self._sockets = tuple(listener.sockets)
+    def listen_with(self, listener: Listener, *sockets: socket) -> None:
+        """Take over what accepts the connections of ``sockets``."""
+        self._listeners.append(listener)
+        self._sockets += sockets
         address = self._sockets[0].getsockname()
         self._port = address[1] if isinstance(address, tuple) else None
+
+    def stop_listening(self) -> None:
+        """Accept no more connections."""
+        for listener in self._listeners:
+            listener.close()
 
     # What it is
 
@@ -106,7 +117,7 @@ class Server:
 
     def is_serving(self) -> bool:
         """Tell if new connections are accepted."""
-        return self._listener is not None and self._closing is None
+        return bool(self._listeners) and self._closing is None
 
     def stats(self) -> ServerStats:
         """Return the server's numbers."""
@@ -147,8 +158,7 @@ class Server:
         encode_close(code, reason)
         if self._closing is not None:
             return
-        if self._listener is not None:
-            self._listener.close()
+        self.stop_listening()
         self._closing = self._loop.create_task(self._shut_down(code, reason, grace))
         self._gone.wake()
 

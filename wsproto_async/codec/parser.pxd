@@ -31,6 +31,7 @@ cdef class FrameParser:
     cdef readonly int rsv
     cdef readonly Py_ssize_t remaining
 
+    cpdef Py_ssize_t buffered(self) except -1
     cpdef allow_rsv(self, int rsv)
     @cython.locals(unread=cython.Py_ssize_t)
     cpdef feed(self, bytes data)

@@ -72,10 +72,9 @@ class FrameParser:
         self._usual_outside = usual_first_bytes(False, rsv)
         self._usual_inside = usual_first_bytes(True, rsv)
 
-    @property
     def buffered(self) -> int:
         """How many bytes were fed and not yet taken."""
-        return len(self._data) - self._pos + (len(self._backlog) if self._backlog else 0)
+        return len(self._data) - self._pos + (0 if self._backlog is None else len(self._backlog))
 
     def feed(self, data: bytes) -> None:
         """Append to the input."""

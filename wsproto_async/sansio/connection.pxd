@@ -45,6 +45,7 @@ cdef class Connection(Lifecycle):
     cpdef receive_eof(self)
     cpdef next_event(self)
     cpdef bint is_partial_held(self) except -1
+    cpdef bint is_idle(self) except -1
     cpdef bint is_failure_held(self) except -1
     cpdef Py_ssize_t buffered_message(self) except -1
     cpdef take_partial(self)

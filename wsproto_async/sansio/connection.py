@@ -129,7 +129,7 @@ class Connection(Lifecycle):
     def buffered(self) -> int:
         """How many received bytes are held that no event has brought yet."""
         http = 0 if self._http is None else self._http.buffered
-        return http + self._parser.buffered + self._assembler.buffered()
+        return http + self._parser.buffered() + self._assembler.buffered()
 
     def buffered_message(self) -> int:
         """How many bytes of an unfinished message are held."""
@@ -159,6 +159,16 @@ class Connection(Lifecycle):
         if event is None and self._eof:
             return self._end(Close(1006))
         return event
+
+    def is_idle(self) -> bool:
+        """Tell if there is nothing that ``next_event`` would look at before more is received."""
+        return not (
+            self._parser.buffered()
+            or self._eof
+            or self._is_shaking_hands
+            or self._failure is not None
+            or self._assembler.is_encoded
+        )
 
     def is_failure_held(self) -> bool:
         """Tell if a violation waits for ``hold_failure`` to be False."""

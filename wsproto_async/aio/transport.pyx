@@ -1,0 +1,303 @@
+"""What transport.py describes, with a transport of our own where nothing is encrypted.
+
+A loop's transport does for each message what a callback on a readable socket need not: it asks for
+a buffer, and takes the output in to write it later. Here a message is one ``recv`` and one
+``send``, right from and to the socket.
+"""
+
+import asyncio
+import errno
+import os
+import socket
+
+from cpython.bytearray cimport PyByteArray_AS_STRING
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.memoryview cimport PyMemoryView_GET_BUFFER
+from libc cimport errno as c_errno
+
+from .bind import send_small_frames_at_once, started
+
+from .inbox cimport Inbox
+from .protocol cimport ProtocolCore
+
+cdef extern from *:
+    """
+    #ifdef _WIN32
+    #define recv_some(fd, data, size) (errno = ENOSYS, -1)
+    #define send_some(fd, data, size) (errno = ENOSYS, -1)
+    #else
+    #include <sys/socket.h>
+    #ifndef MSG_NOSIGNAL  /* macOS: Python ignores SIGPIPE */
+    #define MSG_NOSIGNAL 0
+    #endif
+    #define recv_some(fd, data, size) recv(fd, data, (size_t)(size), MSG_DONTWAIT)
+    #define send_some(fd, data, size) \\
+        send(fd, data, (size_t)(size), MSG_DONTWAIT | MSG_NOSIGNAL)
+    #endif
+    """
+    Py_ssize_t recv_some(int fd, void *data, Py_ssize_t size) nogil
+    Py_ssize_t send_some(int fd, const void *data, Py_ssize_t size) nogil
+
+__all__ = ["Acceptor", "accept_on", "attach"]
+
+cdef int _ACCEPTED_AT_ONCE = 128
+cdef double _PAUSE = 1.0  # seconds without accepting when the system has no room for more
+_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+cdef bint is_supported(object sock):
+    return os.name == "posix" and sock.type == socket.SOCK_STREAM
+
+
+cdef class SocketTransport:
+    """An :class:`asyncio.Transport` for one protocol on a connected stream socket."""
+
+    cdef object _loop
+    cdef object _sock
+    cdef object _peername
+    cdef ProtocolCore _protocol
+    cdef Inbox _inbox
+    cdef int _fd
+    cdef bytearray _unsent
+    cdef Py_ssize_t _high
+    cdef bint _is_protocol_paused
+    cdef bint _is_reading
+    cdef bint _is_closing
+    cdef bint _is_eof_due
+    cdef object __weakref__
+
+    def __init__(self, loop, sock, ProtocolCore protocol):
+        self._loop = loop
+        self._sock = sock
+        self._fd = sock.fileno()
+        self._protocol = protocol
+        self._inbox = protocol._inbox
+        self._high = 65536
+
+    cdef _start(self, object peername):
+        self._peername = peername
+        self._protocol.connection_made(self)
+        if not self._is_closing:
+            self.resume_reading()
+
+    # Reading
+
+    def _on_readable(self):
+        cdef Py_ssize_t size
+        if not self._is_reading:
+            return
+        buffer = PyMemoryView_GET_BUFFER(self._inbox.view)
+        size = recv_some(self._fd, buffer.buf, buffer.len)
+        if size > 0:
+            self._protocol.data_received(PyBytes_FromStringAndSize(<char *>buffer.buf, size))
+        elif size == 0:
+            self.pause_reading()
+            self._protocol.eof_received()
+            self.close()
+        elif c_errno.errno not in (c_errno.EAGAIN, c_errno.EINTR):
+            self._end(os_error(c_errno.errno))
+
+    def pause_reading(self):
+        if self._is_reading:
+            self._is_reading = False
+            self._loop.remove_reader(self._fd)
+
+    def resume_reading(self):
+        if not self._is_reading and not self._is_closing:
+            self._is_reading = True
+            self._loop.add_reader(self._fd, self._on_readable)
+
+    # Writing
+
+    cpdef write(self, object data):
+        cdef bytes payload = data
+        cdef Py_ssize_t sent = 0, size = len(payload)
+        if self._is_closing or self._is_eof_due:
+            return
+        if self._unsent is None:
+            sent = self._send_some(PyBytes_AS_STRING(payload), size)
+            if sent == size or self._is_closing:
+                return
+        self._wait_to_write(PyBytes_AS_STRING(payload) + sent, size - sent)
+
+    cdef Py_ssize_t _send_some(self, const char *data, Py_ssize_t size) except -1:
+        cdef Py_ssize_t sent = send_some(self._fd, data, size)
+        if sent >= 0:
+            return sent
+        if c_errno.errno not in (c_errno.EAGAIN, c_errno.EINTR):
+            self._end(os_error(c_errno.errno))
+        return 0
+
+    cdef _wait_to_write(self, const char *data, Py_ssize_t size):
+        if self._unsent is None:
+            self._unsent = bytearray(data[:size])
+            self._loop.add_writer(self._fd, self._on_writable)
+        else:
+            self._unsent += data[:size]
+        if len(self._unsent) > self._high and not self._is_protocol_paused:
+            self._is_protocol_paused = True
+            self._protocol.pause_writing()
+
+    def _on_writable(self):
+        if self._unsent is None:
+            return
+        cdef Py_ssize_t sent = self._send_some(
+            PyByteArray_AS_STRING(self._unsent), len(self._unsent)
+        )
+        if self._unsent is None:  # it failed
+            return
+        del self._unsent[:sent]
+        cdef Py_ssize_t left = len(self._unsent)
+        if left == 0:
+            self._unsent = None
+            self._loop.remove_writer(self._fd)
+        if self._is_protocol_paused and left <= self._high // 4:
+            self._is_protocol_paused = False
+            self._protocol.resume_writing()
+        if self._unsent is None:
+            if self._is_closing:
+                self._end(None)
+            elif self._is_eof_due:
+                self._shut_down_writing()
+
+    def set_write_buffer_limits(self, high):
+        self._high = high
+
+    cpdef Py_ssize_t get_write_buffer_size(self) except -1:
+        return 0 if self._unsent is None else len(self._unsent)
+
+    def can_write_eof(self):
+        return True
+
+    def write_eof(self):
+        if not self._is_closing and not self._is_eof_due:
+            self._is_eof_due = True
+            if self._unsent is None:
+                self._sock.shutdown(socket.SHUT_WR)
+
+    def _shut_down_writing(self):
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError as exc:
+            self._end(exc)
+
+    # The end
+
+    cpdef bint is_closing(self) except -1:
+        return self._is_closing
+
+    def close(self):
+        if not self._is_closing:
+            self.pause_reading()
+            self._is_closing = True
+            if self._unsent is None:
+                self._loop.call_soon(self._lost, None)
+
+    def abort(self):
+        self._end(None)
+
+    cdef _end(self, object error):
+        if self._sock is None:
+            return
+        self.pause_reading()
+        if self._unsent is not None:
+            self._unsent = None
+            self._loop.remove_writer(self._fd)
+        self._is_closing = True
+        self._loop.call_soon(self._lost, error)
+
+    def _lost(self, error):
+        if self._sock is None:
+            return
+        sock, self._sock = self._sock, None
+        try:
+            self._protocol.connection_lost(error)
+        finally:
+            sock.close()
+
+    # What it is
+
+    def get_extra_info(self, name, default=None):
+        if name == "socket":
+            return default if self._sock is None else self._sock
+        if name == "peername":
+            return default if self._peername is None else self._peername
+        if name == "sockname" and self._sock is not None:
+            return self._sock.getsockname()
+        return default
+
+
+cdef object os_error(int number):
+    return OSError(number, os.strerror(number))
+
+
+class Acceptor:
+    """Accepts the connections of one listening socket; ``make_protocol`` makes their protocols."""
+
+    def __init__(self, loop, sock, make_protocol):
+        self._loop = loop
+        self._sock = sock
+        self._make_protocol = make_protocol
+        self._pause = None
+        sock.setblocking(False)
+        loop.add_reader(sock.fileno(), self._accept)
+
+    def _accept(self):
+        for _ in range(_ACCEPTED_AT_ONCE):
+            try:
+                sock, address = self._sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as exc:
+                if exc.errno not in _NO_ROOM:
+                    raise
+                # The connections that are there must end first; the others wait in the backlog.
+                self._loop.remove_reader(self._sock.fileno())
+                self._pause = self._loop.call_later(_PAUSE, self._go_on)
+                raise
+            start(self._loop, sock, self._make_protocol(), address)
+
+    def _go_on(self):
+        self._pause = None
+        self._loop.add_reader(self._sock.fileno(), self._accept)
+
+    def close(self):
+        if self._sock.fileno() < 0:
+            return
+        if self._pause is None:
+            self._loop.remove_reader(self._sock.fileno())
+        else:
+            self._pause.cancel()
+        self._sock.close()
+
+
+cdef start(object loop, object sock, object protocol, object address):
+    try:
+        if address is None:
+            address = sock.getpeername()
+        (<SocketTransport>SocketTransport(loop, sock, protocol))._start(address)
+    except BaseException:
+        sock.close()
+        raise
+
+
+async def accept_on(sock, make_protocol, backlog, tls):
+    send_small_frames_at_once(sock)
+    loop = asyncio.get_running_loop()
+    if tls or not is_supported(sock):
+        return await started(
+            await loop.create_server(
+                make_protocol, sock=sock, backlog=backlog, start_serving=False, **tls
+            )
+        )
+    sock.listen(backlog)
+    return Acceptor(loop, sock, make_protocol)
+
+
+async def attach(sock, protocol, tls):
+    send_small_frames_at_once(sock)
+    loop = asyncio.get_running_loop()
+    if tls or not is_supported(sock):
+        await loop.create_connection(lambda: protocol, sock=sock, **tls)
+    else:
+        start(loop, sock, protocol, None)
