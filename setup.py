@@ -26,6 +26,7 @@ SOURCES = [
     "aio/inbox.pyx",
     "aio/protocol.py",
     "aio/sender.py",
+    "aio/size.pyx",
     "aio/transport.pyx",
     "aio/websocket.py",
     "codec/frames.py",

@@ -17,7 +17,7 @@ from wsproto_async.handshake.origin import Origins, check_origin
 
 def request(origins: Sequence[str | None], host: str = "example.com") -> Request:
     fields = [("Origin", origin) for origin in origins if origin is not None]
-    return Request("/", Headers.from_wire([("Host", host), *fields]))
+    return Request("/", Headers.of_checked([("Host", host), *fields]))
 
 
 def is_allowed(origin: str | None, origins: Origins, host: str = "example.com") -> bool:

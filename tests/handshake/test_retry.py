@@ -39,5 +39,5 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 def test_retry_after(value: str | None, seconds: float) -> None:
     headers = Headers()
     if value is not None:
-        headers = Headers.from_wire([("Retry-After", value)])
+        headers = Headers.of_checked([("Retry-After", value)])
     assert retry_after(headers, NOW) == seconds

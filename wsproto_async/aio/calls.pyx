@@ -8,7 +8,7 @@ from .fragments import send_fragments
 
 from .arrival cimport Arrival
 from .call cimport Call, set_am_send
-from .data cimport encode_data, is_data
+from .data cimport OP_BINARY, OP_TEXT, encode_data, is_data
 from .protocol cimport ProtocolCore
 from .sender cimport Sender
 
@@ -72,12 +72,17 @@ cdef class Send(Call):
         cdef bytes payload
         if self.inner is not None:
             return Call.step(self)
-        if not is_data(self._message):
+        if self._text is None and type(self._message) is bytes:
+            opcode, payload = OP_BINARY, self._message
+        elif self._text is None and type(self._message) is str:
+            opcode, payload = OP_TEXT, (<str>self._message).encode()
+        elif is_data(self._message):
+            opcode, payload = encode_data(self._message, self._text)
+        else:
             self.inner = send_fragments(
                 self._protocol, self._message, self._text, self._compress
             )
             return Call.step(self)
-        opcode, payload = encode_data(self._message, self._text)
         sender = self._protocol.sender
         if not sender.may_send():
             self.inner = send_in_turn(self._protocol, opcode, payload, self._compress)

@@ -1,5 +1,6 @@
+from .size cimport size_of
+
 cdef int _MAX_MESSAGES
-cdef Py_ssize_t _BYTES_OVERHEAD
 
 
 cdef class ReceiveQueue:
@@ -14,9 +15,6 @@ cdef class ReceiveQueue:
     cpdef put(self, object message)
     cpdef peek(self)
     cpdef get(self)
-
-
-cdef Py_ssize_t _size_of(object message) except -1
 
 
 cdef class Waiters:

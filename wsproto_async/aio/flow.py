@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from sys import getsizeof
 from typing import Final
+
+from .size import size_of
 
 __all__ = ["ReceiveQueue", "Waiters"]
 
 # However small they are: a message is an object, and objects are what tiny frames multiply.
 _MAX_MESSAGES: Final = 48
-_BYTES_OVERHEAD: Final = getsizeof(b"")
 
 
 class ReceiveQueue:
@@ -39,7 +39,7 @@ class ReceiveQueue:
     def put(self, message: str | bytes) -> None:
         """Append a message."""
         self._messages.append(message)
-        self._size += _size_of(message)
+        self._size += size_of(message)
         self.count += 1
 
     def peek(self) -> str | bytes:
@@ -52,7 +52,7 @@ class ReceiveQueue:
         """Take the oldest message."""
         message = self.peek()
         self.count -= 1
-        self._size -= _size_of(message)
+        self._size -= size_of(message)
         if self.count == 0:
             self._messages.clear()
             self._first = 0
@@ -63,12 +63,6 @@ class ReceiveQueue:
                 del self._messages[:_MAX_MESSAGES]
                 self._first = 0
         return message
-
-
-def _size_of(message: str | bytes) -> int:
-    if isinstance(message, bytes):
-        return len(message) + _BYTES_OVERHEAD
-    return getsizeof(message)
 
 
 class Waiters:

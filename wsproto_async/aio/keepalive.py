@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ..exceptions import ConcurrencyError
 from ..sansio.state import State
 from .pings import Pings
+from .timer import Deadline
 
 if TYPE_CHECKING:
     from .protocol import ProtocolCore
@@ -28,14 +29,12 @@ class Keepalive:
         "_is_excused",
         "_is_suspect",
         "_payload",
-        "_protocol",
         "_received_at_ping",
         "latency",
         "pings",
     )
 
-    def __init__(self, protocol: ProtocolCore) -> None:
-        self._protocol = protocol
+    def __init__(self) -> None:
         self._payload = b""
         self._received_at_ping = 0
         self._is_excused = False
@@ -43,26 +42,24 @@ class Keepalive:
         self.latency = 0.0
         self.pings = Pings()
 
-    def schedule(self) -> None:
+    def schedule(self, protocol: ProtocolCore) -> None:
         """Plan the next ping."""
-        protocol = self._protocol
         if protocol.connection.state is State.OPEN:
-            protocol.set_deadline(protocol.settings.ping_interval, self._send_ping)
+            protocol.set_deadline(protocol.settings.ping_interval, Deadline.PING)
 
     def excuse(self) -> None:
         """Reading was paused: the peer cannot be blamed for its silence."""
         self._is_excused = True
 
-    def pong_received(self, payload: bytes) -> None:
+    def pong_received(self, protocol: ProtocolCore, payload: bytes) -> None:
         """A pong has come, asked for or not."""
         latency = self.pings.answered(payload, monotonic())
         if latency is not None:
             self.latency = latency
-            self.schedule()
+            self.schedule(protocol)
 
-    async def ping(self, payload: bytes | None) -> asyncio.Future[float]:
+    async def ping(self, protocol: ProtocolCore, payload: bytes | None) -> asyncio.Future[float]:
         """Send a ping for the application and return what will hold its latency."""
-        protocol = self._protocol
         await protocol.sender.gate()
         if payload is None:
             payload = self.pings.new_payload()
@@ -74,14 +71,14 @@ class Keepalive:
         protocol.sender.flush()
         return waiter
 
-    async def pong(self, payload: bytes) -> None:
+    async def pong(self, protocol: ProtocolCore, payload: bytes) -> None:
         """Send an unsolicited pong."""
-        await self._protocol.sender.gate()
-        self._protocol.connection.send_pong(payload)
-        self._protocol.sender.flush()
+        await protocol.sender.gate()
+        protocol.connection.send_pong(payload)
+        protocol.sender.flush()
 
-    def _send_ping(self) -> None:
-        protocol = self._protocol
+    def send_ping(self, protocol: ProtocolCore) -> None:
+        """The interval is over: send a ping, and set the peer a deadline."""
         # A peer that never answers is still alive if it sends: its old pings would pile up.
         self.pings.forget(self._payload)
         self._payload = payload = self.pings.new_payload()
@@ -91,21 +88,21 @@ class Keepalive:
         self._received_at_ping = protocol.bytes_received
         self._is_excused = self._is_suspect = False
         if protocol.settings.ping_timeout is None:
-            self.schedule()
+            self.schedule(protocol)
         else:
-            protocol.set_deadline(protocol.settings.ping_timeout, self._judge)
+            protocol.set_deadline(protocol.settings.ping_timeout, Deadline.PONG)
 
-    def _judge(self) -> None:
-        protocol = self._protocol
+    def judge(self, protocol: ProtocolCore) -> None:
+        """The deadline is over: close the connection if the peer is to blame for its silence."""
         timeout = protocol.settings.ping_timeout
         if protocol.bytes_received != self._received_at_ping:
-            self.schedule()
+            self.schedule(protocol)
         elif self._is_excused or protocol.is_reading_paused:
             self._is_excused = False
-            protocol.set_deadline(timeout, self._judge)
+            protocol.set_deadline(timeout, Deadline.PONG)
         elif not self._is_suspect:
             self._is_suspect = True
-            protocol.set_deadline(0, self._judge)
+            protocol.set_deadline(0, Deadline.PONG)
         else:
             protocol.settings.logger.info("keepalive: peer silent for %g s", timeout)
             protocol.close(1011, f"keepalive: peer silent for {timeout:g} s")

@@ -7,6 +7,7 @@ from .inbox cimport Inbox
 from .sender cimport Sender
 
 cdef object _OPEN
+cdef object _ANSWER
 
 
 cdef class ProtocolCore:
@@ -26,7 +27,7 @@ cdef class ProtocolCore:
     cdef Waiters _lost
     cdef readonly Sender sender
     cdef readonly object keepalive
-    cdef object _on_deadline
+    cdef object _deadline
     cdef readonly bint is_reading_paused
     cdef readonly bint is_lost
     cdef readonly bint is_opened

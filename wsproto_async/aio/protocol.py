@@ -8,7 +8,7 @@ the network does.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from ..exceptions import ConcurrencyError, InvalidState
@@ -23,6 +23,7 @@ from .keepalive import Keepalive
 from .sender import Sender
 from .settings import Settings
 from .shared import shared
+from .timer import Deadline
 
 if TYPE_CHECKING:
     from ..handshake.http11 import Request, Response
@@ -32,6 +33,7 @@ __all__ = ["Owner", "ProtocolCore", "WebSocketProtocol"]
 _ANSWER_TIME: Final = 1.0  # seconds to answer what came before a violation
 _PENDING_LIMIT: Final = 65536  # bytes that may follow a request before it is answered
 _OPEN: Final = State.OPEN
+_ANSWER: Final = Deadline.ANSWER
 
 
 class Owner(Protocol):
@@ -53,12 +55,12 @@ class ProtocolCore:
 
     __slots__ = (
         "_arrival",
+        "_deadline",
         "_inbox",
         "_is_awaited",
         "_is_behind",
         "_is_ended",
         "_lost",
-        "_on_deadline",
         "_owner",
         "_queue",
         "_read_limit",
@@ -103,11 +105,11 @@ class ProtocolCore:
         self._takes_part = False
         self._lost = Waiters()
         self.sender = Sender(connection, self._queue, settings.write_limit, loop)
-        self.keepalive = Keepalive(self)
+        self.keepalive = Keepalive()
         self._is_behind = False
         self._is_ended = False
         self.is_reading_paused = False
-        self._on_deadline: Callable[[], None] = self._open_expired
+        self._deadline = Deadline.OPEN
         self.tick: int | None = None
         self.bytes_received = 0
         self.is_lost = False
@@ -121,7 +123,7 @@ class ProtocolCore:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
         self.sender.attach(self.transport)
         self.transport.set_write_buffer_limits(high=self.settings.write_limit)
-        self.set_deadline(self.settings.open_timeout, self._open_expired)
+        self.set_deadline(self.settings.open_timeout, Deadline.OPEN)
         self._owner.connection_made(self)
         self.sender.flush()
 
@@ -193,15 +195,15 @@ class ProtocolCore:
                     break
             else:
                 self._handle(event)
-        if connection.is_failure_held() and self._on_deadline != self._fail:
-            self.set_deadline(_ANSWER_TIME, self._fail)
+        if connection.is_failure_held() and self._deadline is not _ANSWER:
+            self.set_deadline(_ANSWER_TIME, Deadline.ANSWER)
         if connection.output_size:
             self.sender.written()
         self._control_reading()
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Pong):
-            self.keepalive.pong_received(event.payload)
+            self.keepalive.pong_received(self, event.payload)
         elif isinstance(event, Close):
             self._is_ended = True
             if not self.is_opened:
@@ -310,26 +312,34 @@ class ProtocolCore:
 
     # Deadlines
 
-    def set_deadline(self, delay: float | None, action: Callable[[], None]) -> None:
-        """Call ``action`` after ``delay`` seconds, in place of what was set before; None: never."""
+    def set_deadline(self, delay: float | None, deadline: Deadline) -> None:
+        """Set the connection's deadline ``delay`` seconds from now; None: there is none."""
         if delay is None:
             self._timer.unset(self)
         else:
-            self._on_deadline = action
+            self._deadline = deadline
             self._timer.set(self, delay)
 
     def deadline_reached(self) -> None:
-        self._on_deadline()
+        match self._deadline:
+            case Deadline.OPEN:
+                self._owner.handshake_expired(self)
+            case Deadline.ANSWER:
+                self._fail()
+            case Deadline.CLOSE:
+                self.settings.logger.debug("close timeout: connection aborted")
+                self.abort()
+            case Deadline.PING:
+                self.keepalive.send_ping(self)
+            case Deadline.PONG:
+                self.keepalive.judge(self)
 
     def handshake_completed(self) -> None:
         """The connection is open: frames that came with the handshake are parsed from now on."""
         self.is_opened = True
-        self.keepalive.schedule()
+        self.keepalive.schedule(self)
         self.sender.flush()
         self._parse_and_wake()
-
-    def _open_expired(self) -> None:
-        self._owner.handshake_expired(self)
 
     # The end
 
@@ -356,9 +366,9 @@ class ProtocolCore:
             return
         self.sender.flush()
         self._control_reading()
-        if self._on_deadline != self._close_expired:
-            self.set_deadline(self.settings.close_timeout, self._close_expired)
-            self._on_deadline = self._close_expired
+        if self._deadline is not Deadline.CLOSE:
+            self.set_deadline(self.settings.close_timeout, Deadline.CLOSE)
+            self._deadline = Deadline.CLOSE
         if self.connection.eof_due and not self.transport.is_closing():
             # Half-closing lets the peer read our last words; input is dropped until it closes.
             try:
@@ -368,10 +378,6 @@ class ProtocolCore:
                     self.transport.close()
             except OSError:  # the peer has reset the connection
                 self.transport.abort()
-
-    def _close_expired(self) -> None:
-        self.settings.logger.debug("close timeout: connection aborted")
-        self.abort()
 
     def abort(self) -> None:
         """Drop the connection now, with what is still to be written."""

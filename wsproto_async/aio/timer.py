@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from enum import IntEnum
 from typing import Final, Protocol
 
-__all__ = ["SharedTimer", "Timed"]
+__all__ = ["Deadline", "SharedTimer", "Timed"]
 
 _TICK: Final = 0.05  # seconds
+
+
+class Deadline(IntEnum):
+    """What a connection's one deadline is for."""
+
+    OPEN = 0
+    """The opening handshake has to be complete."""
+    ANSWER = 1
+    """What came before a violation has to be answered."""
+    CLOSE = 2
+    """The transport has to be gone."""
+    PING = 3
+    """A ping is due."""
+    PONG = 4
+    """The peer has to have shown life since the ping."""
 
 
 class Timed(Protocol):

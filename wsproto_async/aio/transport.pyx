@@ -210,8 +210,9 @@ cdef class SocketTransport:
         if self._sock is None:
             return
         sock, self._sock = self._sock, None
+        protocol, self._protocol = self._protocol, None
         try:
-            self._protocol.connection_lost(error)
+            protocol.connection_lost(error)
         finally:
             sock.close()
 

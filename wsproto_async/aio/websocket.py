@@ -139,7 +139,7 @@ class WebSocket:
         ValueError if it is too long. Cancelling the wait for the pong has no effect on others.
         """
         return await self._protocol.keepalive.ping(
-            None if data is None else encode_data(data, None)[1]
+            self._protocol, None if data is None else encode_data(data, None)[1]
         )
 
     async def pong(self, data: Data = b"") -> None:
@@ -147,7 +147,7 @@ class WebSocket:
 
         Pings are answered without this. Raises ConnectionClosed, and ValueError if too long.
         """
-        await self._protocol.keepalive.pong(encode_data(data, None)[1])
+        await self._protocol.keepalive.pong(self._protocol, encode_data(data, None)[1])
 
     # The end
 

@@ -8,13 +8,24 @@ from typing import Final
 
 from ..exceptions import InvalidHeader
 
-__all__ = ["Headers", "HeadersLike", "check_field", "is_token", "parse_list", "parse_tokens"]
+__all__ = [
+    "Headers",
+    "HeadersLike",
+    "check_field",
+    "is_token",
+    "parse_fields",
+    "parse_list",
+    "parse_tokens",
+]
 
 HeadersLike = Mapping[str, str] | Iterable[tuple[str, str]]
 
 # RFC 9110 5.6.2 and 5.5; a value holds no control characters but HTAB.
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _NOT_IN_VALUE: Final = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
+_FIELD: Final = re.compile(
+    r"^([!#$%&'*+\-.^_`|~0-9A-Za-z]++):[ \t]*+([\t\x20-\x7e\x80-\xff]*+)\r\n", re.MULTILINE
+)
 
 
 class Headers(Mapping[str, str]):
@@ -25,63 +36,101 @@ class Headers(Mapping[str, str]):
     fields as sent. ``headers.add`` appends one and raises ValueError for what HTTP cannot carry.
     """
 
-    __slots__ = ("_pairs",)
+    __slots__ = ("_index", "_packed", "_pairs")
 
     def __init__(self, fields: HeadersLike = ()) -> None:
-        self._pairs: list[tuple[str, str]] = []
+        self._pairs: list[tuple[str, str]] | None = []
+        self._index: dict[str, list[str]] | None = None
+        self._packed = ""
         if isinstance(fields, Headers):  # which have been checked
             self._pairs += fields.pairs()
             return
         for name, value in fields.items() if isinstance(fields, Mapping) else fields:
-            self.add(name, value)
+            check_field(name, value)
+            self._pairs.append((name, value))
 
     @classmethod
-    def from_wire(cls, pairs: list[tuple[str, str]]) -> Headers:
-        """Wrap fields that the HTTP parser has checked already."""
+    def of_checked(cls, pairs: list[tuple[str, str]]) -> Headers:
+        """Wrap fields that are known to be valid."""
         headers = cls()
         headers._pairs = pairs
         return headers
 
+    def pack(self) -> None:
+        """Keep the fields as they go over the wire, in a tenth of the memory, until needed."""
+        self._packed = self.serialize()
+        self._pairs = self._index = None
+
+    def serialize(self) -> str:
+        """Return the fields as they go over the wire, each line with its end."""
+        return "".join([f"{name}: {value}\r\n" for name, value in self._fields()])
+
+    def _fields(self) -> list[tuple[str, str]]:
+        if self._pairs is None:
+            self._pairs = _FIELD.findall(self._packed)
+            self._packed = ""
+        return self._pairs
+
+    def _change(self, fields: list[tuple[str, str]]) -> None:
+        self._pairs = fields
+        self._index = None
+
     def add(self, name: str, value: str) -> None:
         """Append a field; raises ValueError if the name or the value is not valid HTTP."""
         check_field(name, value)
-        self._pairs.append((name, value))
+        self._change([*self._fields(), (name, value)])
 
     def __setitem__(self, name: str, value: str) -> None:
         check_field(name, value)
         del self[name]
-        self._pairs.append((name, value))
+        self._change([*self._fields(), (name, value)])
 
     def __delitem__(self, name: str) -> None:
         key = name.lower()
-        self._pairs = [pair for pair in self._pairs if pair[0].lower() != key]
+        self._change([pair for pair in self._fields() if pair[0].lower() != key])
 
     def get_all(self, name: str) -> list[str]:
         """Return the values of every field of that name, in order; empty if there is none."""
-        key = name.lower()
-        return [value for field, value in self._pairs if field.lower() == key]
+        return list(self._values(name))
+
+    def _values(self, name: str) -> list[str]:
+        index = self._index
+        if index is None:
+            self._index = index = {}
+            for field, value in self._fields():
+                index.setdefault(field.lower(), []).append(value)
+        return index.get(name.lower(), [])
 
     def pairs(self) -> list[tuple[str, str]]:
         """Return all fields, in order, as sent."""
-        return list(self._pairs)
+        return list(self._fields())
 
     def __getitem__(self, name: str) -> str:
-        values = self.get_all(name)
+        values = self._values(name)
         if not values:
             raise KeyError(name)
         return ", ".join(values)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and bool(self.get_all(name))
+        return isinstance(name, str) and bool(self._values(name))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys(name.lower() for name, _ in self._pairs))
+        return iter(dict.fromkeys(name.lower() for name, _ in self._fields()))
 
     def __len__(self) -> int:
-        return len({name.lower() for name, _ in self._pairs})
+        return len({name.lower() for name, _ in self._fields()})
 
     def __repr__(self) -> str:
-        return f"Headers({self._pairs!r})"
+        return f"Headers({self._fields()!r})"
+
+
+def parse_fields(lines: str) -> Headers | None:
+    """Return the fields of whole header lines, None if anything about them is not right."""
+    fields = _FIELD.findall(lines)
+    # A line that does not fit is passed over as a whole.
+    if len(fields) != lines.count("\n"):
+        return None
+    return Headers.of_checked([(name, value.rstrip(" \t")) for name, value in fields])
 
 
 def is_token(text: str) -> bool:

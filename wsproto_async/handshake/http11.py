@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Final, Generic, TypeVar
 
 from ..exceptions import InvalidMessage
-from .headers import Headers, HeadersLike
+from .headers import Headers, HeadersLike, parse_fields
 
 __all__ = [
     "MAX_FIELDS",
@@ -36,6 +36,7 @@ _REQUEST_LINE: Final = re.compile(rb"(" + _TOKEN + rb") ([!\"$-~]+) HTTP/([0-9])
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([0-9]) ([1-5][0-9]{2}) ([\t\x20-\x7e\x80-\xff]*)")
 _FIELD_NAME: Final = re.compile(_TOKEN)
 _NOT_IN_VALUE: Final = re.compile(rb"[^\t\x20-\x7e\x80-\xff]")
+_PHRASES: Final = {int(status): status.phrase for status in HTTPStatus}
 _FIRST_BYTE: Final = re.compile(rb"[A-Za-z]")
 
 
@@ -82,9 +83,11 @@ class Response:
         if status != 101 and not 200 <= status <= 599:
             raise ValueError(f"status {status} is not that of a final response")
         self.status = int(status)
-        self.reason = _standard_reason(status) if reason is None else reason
-        if _NOT_IN_VALUE.search(self.reason.encode("latin-1")):
+        if reason is None:
+            reason = _PHRASES.get(status, "")
+        elif _NOT_IN_VALUE.search(reason.encode("latin-1")):
             raise ValueError("reason phrase holds a character that HTTP cannot carry")
+        self.reason = reason
         self.headers = Headers(headers)
         if isinstance(body, str):
             body = body.encode()
@@ -101,17 +104,8 @@ class Response:
         return head + self.body if with_body else head
 
 
-def _standard_reason(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
-
-
 def _serialize_head(start_line: str, headers: Headers) -> bytes:
-    lines = [start_line]
-    lines += [f"{name}: {value}" for name, value in headers.pairs()]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+    return f"{start_line}\r\n{headers.serialize()}\r\n".encode("latin-1")
 
 
 def parse_request_line(line: bytes) -> tuple[str, str]:
@@ -194,6 +188,10 @@ class HeadReader(Generic[Start]):
         # A TLS handshake on a plain port, for one, has no line to wait for.
         if self._buffer and self.start is None and not _FIRST_BYTE.match(self._buffer):
             raise InvalidMessage("not an HTTP message")
+        if not self._scanned:
+            headers = self._read_at_once()
+            if headers is not None and self.start is not None:
+                return self.start, headers
         while True:
             end = self._buffer.find(b"\n", self._scanned)
             self._check_size(len(self._buffer) if end < 0 else end)
@@ -213,7 +211,21 @@ class HeadReader(Generic[Start]):
                     raise InvalidMessage(f"more than {MAX_FIELDS} headers", status=431)
                 self._pairs.append(_parse_field(line))
             else:
-                return self.start, Headers.from_wire(self._pairs)
+                return self.start, Headers.of_checked(self._pairs)
+
+    def _read_at_once(self) -> Headers | None:
+        """Read a head that has come whole, is short, and has nothing wrong with it."""
+        end = self._buffer.find(b"\r\n\r\n")
+        if not 0 < end < MAX_LINE_SIZE:
+            return None
+        line_end = self._buffer.find(b"\n") + 1
+        fields = parse_fields(self._buffer[line_end : end + 2].decode("latin-1"))
+        line = bytes(self._buffer[:line_end])
+        if fields is None or len(fields.pairs()) > MAX_FIELDS or not line.endswith(b"\r\n"):
+            return None
+        self.start = self._parse_start_line(line[:-2])
+        self._line_start = end + 4
+        return fields
 
     def _check_size(self, end: int) -> None:
         if end > self._line_start and self._buffer[end - 1] == 0x0D:

@@ -79,8 +79,8 @@ def _has_token(headers: Headers, name: str, token: str) -> bool:
 
 def _is_key(key: str) -> bool:
     try:
-        return len(key) == 24 and len(base64.b64decode(key.encode("latin-1"), validate=True)) == 16
-    except binascii.Error:
+        return len(key) == 24 and len(binascii.a2b_base64(key, strict_mode=True)) == 16
+    except ValueError:  # not base64, or not even ASCII
         return False
 
 
@@ -106,7 +106,7 @@ def accept_response(key: str, subprotocol: str | None, extension: str | None = N
         headers.append(("Sec-WebSocket-Protocol", subprotocol))
     if extension is not None:
         headers.append(("Sec-WebSocket-Extensions", extension))
-    return Response(101, headers=headers)
+    return Response(101, headers=Headers.of_checked(headers))
 
 
 def refusal(error: HandshakeError) -> Response:
@@ -117,13 +117,13 @@ def refusal(error: HandshakeError) -> Response:
 
 def finish_response(response: Response, server_header: str | None) -> Response:
     """Return the response with the header fields that go over the wire with any of its kind."""
-    if response.status == 101 and server_header is None:
-        return response
-    headers = Headers(response.headers)
+    headers = response.headers
+    if response.status != 101:  # which the application may have made for many
+        headers = Headers(headers)
     if server_header is not None and "Server" not in headers:
         headers.add("Server", server_header)
     if response.status == 101:
-        return Response(101, response.reason, headers)
+        return response
     # RFC 9110 8.6, 15.4.5: the length of what is not sent would mislead.
     body = b"" if response.status in (204, 304) else response.body
     if response.status not in (204, 304):
