@@ -23,7 +23,7 @@ class ReceiveQueue:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._messages: list[str | bytes | None] = []
+        self._messages: list[str | bytes | None] | None = None  # while there are none
         self._first = 0
         self._size = 0
         self.count = 0
@@ -38,12 +38,16 @@ class ReceiveQueue:
 
     def put(self, message: str | bytes) -> None:
         """Append a message."""
-        self._messages.append(message)
+        if self._messages is None:
+            self._messages = [message]
+        else:
+            self._messages.append(message)
         self._size += size_of(message)
         self.count += 1
 
     def peek(self) -> str | bytes:
         """Return the oldest message and leave it in."""
+        assert self._messages is not None
         message = self._messages[self._first]
         assert message is not None
         return message
@@ -51,10 +55,11 @@ class ReceiveQueue:
     def get(self) -> str | bytes:
         """Take the oldest message."""
         message = self.peek()
+        assert self._messages is not None
         self.count -= 1
         self._size -= size_of(message)
         if self.count == 0:
-            self._messages.clear()
+            self._messages = None
             self._first = 0
         else:
             self._messages[self._first] = None

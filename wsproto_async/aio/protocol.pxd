@@ -2,7 +2,7 @@ cimport cython
 
 from ..sansio.connection cimport Connection
 from .arrival cimport Arrival
-from .flow cimport ReceiveQueue, Waiters
+from .flow cimport ReceiveQueue
 from .inbox cimport Inbox
 from .sender cimport Sender
 
@@ -24,11 +24,11 @@ cdef class ProtocolCore:
     cdef bint _takes_part
     cdef bint _is_behind
     cdef bint _is_ended
-    cdef Waiters _lost
     cdef readonly Sender sender
     cdef readonly object keepalive
     cdef object _deadline
     cdef readonly bint is_reading_paused
+    cdef public bint is_admitted
     cdef readonly bint is_lost
     cdef readonly bint is_opened
     cdef public bint is_partly_received

@@ -18,7 +18,7 @@ from ..sansio.server import ServerConnection
 from ..sansio.state import State
 from .arrival import Arrival
 from .drive import drive
-from .flow import ReceiveQueue, Waiters
+from .flow import ReceiveQueue
 from .keepalive import Keepalive
 from .sender import Sender
 from .settings import Settings
@@ -60,7 +60,6 @@ class ProtocolCore:
         "_is_awaited",
         "_is_behind",
         "_is_ended",
-        "_lost",
         "_owner",
         "_queue",
         "_read_limit",
@@ -68,6 +67,7 @@ class ProtocolCore:
         "_timer",
         "bytes_received",
         "connection",
+        "is_admitted",
         "is_lost",
         "is_opened",
         "is_partly_received",
@@ -103,7 +103,6 @@ class ProtocolCore:
         self._arrival = Arrival(loop)
         self._is_awaited = False
         self._takes_part = False
-        self._lost = Waiters()
         self.sender = Sender(connection, self._queue, settings.write_limit, loop)
         self.keepalive = Keepalive()
         self._is_behind = False
@@ -112,6 +111,7 @@ class ProtocolCore:
         self._deadline = Deadline.OPEN
         self.tick: int | None = None
         self.bytes_received = 0
+        self.is_admitted = False
         self.is_lost = False
         self.is_opened = False
         self.is_partly_received = False
@@ -153,7 +153,6 @@ class ProtocolCore:
         self.connection.receive_eof()
         self._parse_and_wake()
         self._release()
-        self._lost.wake()
         self._owner.connection_lost(self)
 
     def pause_writing(self) -> None:
@@ -395,7 +394,7 @@ class ProtocolCore:
     async def wait_lost(self) -> None:
         """Wait until the transport is gone."""
         while not self.is_lost:
-            await self._lost.wait()
+            await self.sender.change()
 
 
 class WebSocketProtocol(ProtocolCore, asyncio.BufferedProtocol):

@@ -54,7 +54,7 @@ class Sender:
         self._waiters = Waiters()
         self._line: asyncio.Lock | None = None
         self._in_line = 0
-        self._pushed: list[bytes] = []
+        self._pushed: list[bytes] | None = None  # while a fragmented message is sent
         self._is_gate_shut = False
         self._is_flush_due = False
         self.transport: asyncio.Transport | None = None
@@ -105,6 +105,10 @@ class Sender:
         """Let those who wait look again: a message is complete, or the end has begun."""
         self._waiters.wake()
 
+    async def change(self) -> None:
+        """Wait for the next ``wake``, or for the gate to open; the caller looks again."""
+        await self._waiters.wait()
+
     def may_send(self) -> bool:
         """Tell if a message can be sent now, with no wait and between no others' fragments."""
         return not (self._in_line or self._is_gate_shut or self._connection.sending_message)
@@ -137,6 +141,8 @@ class Sender:
     def push(self, frame: bytes) -> None:
         """Send a message that was framed before, without waiting for anything but fragments."""
         if self._connection.sending_message:
+            if self._pushed is None:
+                self._pushed = []
             self._pushed.append(frame)
         else:
             self._connection.send_frame(frame)
@@ -144,20 +150,20 @@ class Sender:
 
     def message_sent(self) -> None:
         """A fragmented message is complete, or broken off: it is others' turn."""
-        pushed, self._pushed = self._pushed, []
+        pushed, self._pushed = self._pushed, None
         if self._connection.state is State.OPEN:
-            for frame in pushed:
+            for frame in pushed or ():
                 self.push(frame)
         self._waiters.wake()
 
     def buffered_amount(self) -> int:
         """Return how many bytes were sent and have not left for the network yet."""
-        held = self._connection.output_size + sum(map(len, self._pushed))
+        held = self._connection.output_size + sum(map(len, self._pushed or ()))
         return held if self.transport is None else held + self.transport.get_write_buffer_size()
 
     def is_slow(self) -> bool:
         """Tell if more waits for the peer than what nobody waits for may come to."""
         # While the gate is open not even ``write_limit`` waits in the transport.
         return (
-            self._is_gate_shut or len(self._pushed) > 0
+            self._is_gate_shut or self._pushed is not None
         ) and self.buffered_amount() > _SLOW_FACTOR * self._write_limit

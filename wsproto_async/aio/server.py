@@ -70,8 +70,9 @@ class Server:
         self._sockets: tuple[socket, ...] = ()
         self._port: int | None = None
         self._websockets: dict[ProtocolCore, WebSocket] = {}
-        self._admitted: set[ProtocolCore] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._admitted = 0
+        self._lingering: set[asyncio.Task[None]] = set()  # whose connections are gone
+        self._on_task_done = self._task_done  # one object for all
         self._gone = Waiters()
         self._closing: asyncio.Task[None] | None = None
         self._accepted = 0
@@ -178,18 +179,20 @@ class Server:
             return
         self._end_now()
         if not await self._are_gone_within(_LAST_GRACE):
-            self._settings.logger.warning("%d handlers ignore cancellation", len(self._tasks))
+            self._settings.logger.warning("%d handlers ignore cancellation", len(self._lingering))
 
     def _end_now(self) -> None:
-        for task in tuple(self._tasks):
+        for task in tuple(self._lingering):
             task.cancel()
         for protocol in tuple(self._websockets):
+            if protocol.task is not None:
+                protocol.task.cancel()
             protocol.abort()
 
     async def _are_gone_within(self, grace: float | None) -> bool:
         try:
             async with asyncio.timeout(grace):
-                while self._websockets or self._tasks:
+                while self._websockets or self._lingering:
                     await self._gone.wait()
         except TimeoutError:
             return False
@@ -217,8 +220,7 @@ class Server:
     def handshake_received(self, protocol: ProtocolCore, message: Request | Response) -> None:
         task = self._loop.create_task(self._run(protocol, self._websockets[protocol]))
         protocol.task = task
-        self._tasks.add(task)
-        task.add_done_callback(self._task_done)
+        task.add_done_callback(self._on_task_done)
 
     def handshake_failed(self, protocol: ProtocolCore) -> None:
         self._refused += 1
@@ -233,13 +235,15 @@ class Server:
 
     def connection_lost(self, protocol: ProtocolCore) -> None:
         del self._websockets[protocol]
-        self._admitted.discard(protocol)
-        if protocol.task is not None and not protocol.is_opened:
-            protocol.task.cancel()
+        self._dismiss(protocol)
+        if protocol.task is not None and not protocol.task.done():
+            self._lingering.add(protocol.task)
+            if not protocol.is_opened:
+                protocol.task.cancel()
         self._gone.wake()
 
     def _task_done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._lingering.discard(task)
         self._gone.wake()
 
     # One connection
@@ -251,18 +255,25 @@ class Server:
 
     def _refuse(self, protocol: ProtocolCore, response: Response) -> None:
         self._refused += 1
-        self._admitted.discard(protocol)
+        self._dismiss(protocol)
         assert isinstance(protocol.connection, ServerConnection)
         protocol.connection.send_response(response)
         protocol.begin_end()
 
+    def _dismiss(self, protocol: ProtocolCore) -> None:
+        """The connection counts no more in ``max_connections``."""
+        if protocol.is_admitted:
+            protocol.is_admitted = False
+            self._admitted -= 1
+
     async def _run(self, protocol: ProtocolCore, ws: WebSocket) -> None:
         connection = protocol.connection
         assert isinstance(connection, ServerConnection)
-        if self._max_connections is not None and len(self._admitted) >= self._max_connections:
+        if self._max_connections is not None and self._admitted >= self._max_connections:
             response = Response(503, headers={"Retry-After": "5"}, body="too many connections\n")
         else:
-            self._admitted.add(protocol)
+            self._admitted += 1
+            protocol.is_admitted = True
             response = await answer(ws, connection, self._hooks, self._settings.logger)
         if connection.state is not State.CONNECTING:
             return  # the peer has gone, or the time is over
@@ -270,11 +281,9 @@ class Server:
             self._refuse(protocol, response)
             return
         connection.send_response(response)
+        del connection, response
         self._accepted += 1
         protocol.handshake_completed()
-        await self._handle(protocol, ws)
-
-    async def _handle(self, protocol: ProtocolCore, ws: WebSocket) -> None:
         code = 1011
         try:
             await protocol.drive(self._handler(ws))

@@ -7,8 +7,10 @@ a buffer, and takes the output in to write it later. Here a message is one ``rec
 
 import asyncio
 import errno
+import logging
 import os
 import socket
+import sys
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
@@ -25,20 +27,47 @@ cdef extern from *:
     #ifdef _WIN32
     #define recv_some(fd, data, size) (errno = ENOSYS, -1)
     #define send_some(fd, data, size) (errno = ENOSYS, -1)
+    #define accept_some(listener, peer, size) (errno = ENOSYS, -1)
+    #define shut_down_writing(fd) (errno = ENOSYS, -1)
+    #define close_fd(fd) (errno = ENOSYS, -1)
     #else
+    #include <errno.h>
+    #include <fcntl.h>
     #include <sys/socket.h>
+    #include <unistd.h>
     #ifndef MSG_NOSIGNAL  /* macOS: Python ignores SIGPIPE */
     #define MSG_NOSIGNAL 0
     #endif
     #define recv_some(fd, data, size) recv(fd, data, (size_t)(size), MSG_DONTWAIT)
     #define send_some(fd, data, size) \\
         send(fd, data, (size_t)(size), MSG_DONTWAIT | MSG_NOSIGNAL)
+    static int accept_some(int listener, void *peer, int *size) {
+        socklen_t length = (socklen_t)*size;
+    #ifdef __linux__
+        int fd = accept4(listener, peer, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    #else
+        int fd = accept(listener, peer, &length);
+        if (fd >= 0) {
+            fcntl(fd, F_SETFD, FD_CLOEXEC);
+            fcntl(fd, F_SETFL, O_NONBLOCK);
+        }
+    #endif
+        *size = (int)length;
+        return fd;
+    }
+    #define shut_down_writing(fd) shutdown(fd, SHUT_WR)
+    #define close_fd(fd) close(fd)
     #endif
     """
+    int accept_some(int listener, void *peer, int *size) nogil
+    int shut_down_writing(int fd) nogil
+    int close_fd(int fd) nogil
     Py_ssize_t recv_some(int fd, void *data, Py_ssize_t size) nogil
     Py_ssize_t send_some(int fd, const void *data, Py_ssize_t size) nogil
 
-__all__ = ["Acceptor", "accept_on", "attach"]
+__all__ = ["accept_on", "attach"]
+
+_logger = logging.getLogger("wsproto_async.server")
 
 cdef int _ACCEPTED_AT_ONCE = 128
 cdef double _PAUSE = 1.0  # seconds without accepting when the system has no room for more
@@ -53,8 +82,8 @@ cdef class SocketTransport:
     """An :class:`asyncio.Transport` for one protocol on a connected stream socket."""
 
     cdef object _loop
-    cdef object _sock
-    cdef object _peername
+    cdef object _sock  # None until somebody asks for it
+    cdef object _peername  # a socket's name for it, or the system's structure
     cdef ProtocolCore _protocol
     cdef Inbox _inbox
     cdef int _fd
@@ -66,23 +95,19 @@ cdef class SocketTransport:
     cdef bint _is_eof_due
     cdef object __weakref__
 
-    def __init__(self, loop, sock, ProtocolCore protocol):
-        self._loop = loop
-        self._sock = sock
-        self._fd = sock.fileno()
-        self._protocol = protocol
-        self._inbox = protocol._inbox
-        self._high = 65536
+    def __dealloc__(self):
+        if self._fd >= 0 and self._sock is None:
+            close_fd(self._fd)
 
-    cdef _start(self, object peername):
-        self._peername = peername
+    cdef _start(self):
         self._protocol.connection_made(self)
         if not self._is_closing:
             self.resume_reading()
 
     # Reading
 
-    def _on_readable(self):
+    def __call__(self):
+        """Read: for the loop, when the socket is readable."""
         cdef Py_ssize_t size
         if not self._is_reading:
             return
@@ -105,7 +130,7 @@ cdef class SocketTransport:
     def resume_reading(self):
         if not self._is_reading and not self._is_closing:
             self._is_reading = True
-            self._loop.add_reader(self._fd, self._on_readable)
+            self._loop.add_reader(self._fd, self)
 
     # Writing
 
@@ -157,8 +182,8 @@ cdef class SocketTransport:
         if self._unsent is None:
             if self._is_closing:
                 self._end(None)
-            elif self._is_eof_due:
-                self._shut_down_writing()
+            elif self._is_eof_due and shut_down_writing(self._fd) < 0:
+                self._end(os_error(c_errno.errno))
 
     def set_write_buffer_limits(self, high):
         self._high = high
@@ -172,14 +197,8 @@ cdef class SocketTransport:
     def write_eof(self):
         if not self._is_closing and not self._is_eof_due:
             self._is_eof_due = True
-            if self._unsent is None:
-                self._sock.shutdown(socket.SHUT_WR)
-
-    def _shut_down_writing(self):
-        try:
-            self._sock.shutdown(socket.SHUT_WR)
-        except OSError as exc:
-            self._end(exc)
+            if self._unsent is None and shut_down_writing(self._fd) < 0:
+                raise os_error(c_errno.errno)
 
     # The end
 
@@ -197,7 +216,7 @@ cdef class SocketTransport:
         self._end(None)
 
     cdef _end(self, object error):
-        if self._sock is None:
+        if self._fd < 0:
             return
         self.pause_reading()
         if self._unsent is not None:
@@ -207,25 +226,43 @@ cdef class SocketTransport:
         self._loop.call_soon(self._lost, error)
 
     def _lost(self, error):
-        if self._sock is None:
+        if self._fd < 0:
             return
-        sock, self._sock = self._sock, None
+        cdef int fd = self._fd
+        self._fd = -1
         protocol, self._protocol = self._protocol, None
         try:
             protocol.connection_lost(error)
         finally:
-            sock.close()
+            if self._sock is None:
+                close_fd(fd)
+            else:
+                self._sock.close()
 
     # What it is
 
     def get_extra_info(self, name, default=None):
-        if name == "socket":
-            return default if self._sock is None else self._sock
         if name == "peername":
-            return default if self._peername is None else self._peername
-        if name == "sockname" and self._sock is not None:
-            return self._sock.getsockname()
+            if isinstance(self._peername, bytes):
+                self._peername = name_of(self._peername)
+            return self._peername
+        if name in ("socket", "sockname") and self._fd >= 0:
+            if self._sock is None:
+                self._sock = socket.socket(fileno=self._fd)
+            return self._sock if name == "socket" else self._sock.getsockname()
         return default
+
+
+cdef object name_of(bytes address):
+    """Return what Python makes of a ``sockaddr_in`` or ``sockaddr_in6``; else the empty string."""
+    port = int.from_bytes(address[2:4], "big")
+    if len(address) == 16:
+        return socket.inet_ntop(socket.AF_INET, address[4:8]), port
+    if len(address) == 28:
+        host = socket.inet_ntop(socket.AF_INET6, address[8:24])
+        flow = int.from_bytes(address[4:8], "big")
+        return host, port, flow, int.from_bytes(address[24:28], sys.byteorder)
+    return ""
 
 
 cdef object os_error(int number):
@@ -238,25 +275,27 @@ class Acceptor:
     def __init__(self, loop, sock, make_protocol):
         self._loop = loop
         self._sock = sock
-        self._make_protocol = make_protocol
+        self._make = make_protocol
         self._pause = None
         sock.setblocking(False)
         loop.add_reader(sock.fileno(), self._accept)
 
     def _accept(self):
+        cdef char address[28]  # large enough for IPv6; a Unix socket's peer has no name
+        cdef int fd, size
         for _ in range(_ACCEPTED_AT_ONCE):
-            try:
-                sock, address = self._sock.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as exc:
-                if exc.errno not in _NO_ROOM:
-                    raise
+            size = sizeof(address)
+            fd = accept_some(self._sock.fileno(), address, &size)
+            if fd >= 0:
+                start(self._loop, fd, None, address[: min(size, <int>sizeof(address))], self._make())
+            elif c_errno.errno in _NO_ROOM:
                 # The connections that are there must end first; the others wait in the backlog.
+                _logger.warning("accepting pauses: %s", os.strerror(c_errno.errno))
                 self._loop.remove_reader(self._sock.fileno())
                 self._pause = self._loop.call_later(_PAUSE, self._go_on)
-                raise
-            start(self._loop, sock, self._make_protocol(), address)
+                return
+            elif c_errno.errno != c_errno.ECONNABORTED:
+                return
 
     def _go_on(self):
         self._pause = None
@@ -272,14 +311,16 @@ class Acceptor:
         self._sock.close()
 
 
-cdef start(object loop, object sock, object protocol, object address):
-    try:
-        if address is None:
-            address = sock.getpeername()
-        (<SocketTransport>SocketTransport(loop, sock, protocol))._start(address)
-    except BaseException:
-        sock.close()
-        raise
+cdef start(object loop, int fd, object sock, object peername, object protocol):
+    cdef SocketTransport transport = SocketTransport.__new__(SocketTransport)
+    transport._loop = loop
+    transport._fd = fd
+    transport._sock = sock
+    transport._peername = peername
+    transport._protocol = protocol
+    transport._inbox = transport._protocol._inbox
+    transport._high = 65536
+    transport._start()
 
 
 async def accept_on(sock, make_protocol, backlog, tls):
@@ -301,4 +342,8 @@ async def attach(sock, protocol, tls):
     if tls or not is_supported(sock):
         await loop.create_connection(lambda: protocol, sock=sock, **tls)
     else:
-        start(loop, sock, protocol, None)
+        try:
+            peername = sock.getpeername()
+        except OSError:  # the peer has gone already
+            peername = None
+        start(loop, sock.fileno(), sock, peername, protocol)

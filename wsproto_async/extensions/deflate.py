@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import zlib
 from collections.abc import Hashable
+from functools import cache
 from typing import Any, Final
 
 from ..exceptions import ProtocolError
@@ -53,6 +54,11 @@ def _new_deflater(level: int, bits: int) -> Any:
     return zlib.compressobj(level, zlib.DEFLATED, -max(bits, 9))
 
 
+@cache  # one for many connections
+def _encoding(level: int, bits: int) -> Hashable:
+    return "permessage-deflate", level, bits
+
+
 class DeflateCodec(Codec):
     """One connection's compression, as agreed.
 
@@ -92,7 +98,7 @@ class DeflateCodec(Codec):
         self._follows_peer = threshold is None
         self._encode_bits = encode_bits
         self._deflater: Any = None if encode_stateless else _new_deflater(level, encode_bits)
-        self.encoding = ("permessage-deflate", level, encode_bits) if encode_stateless else None
+        self.encoding = _encoding(level, encode_bits) if encode_stateless else None
         self._bits = decode_bits
         # zlib sees that a distance is outside of the window where it is outside of this as well.
         self._output_size = _OUTPUT_SIZE if decode_bits == 15 else 2**decode_bits // 8

@@ -150,8 +150,9 @@ def check_field(name: str, value: str) -> None:
 
 def parse_list(headers: Headers, name: str) -> list[str]:
     """Return a field's comma-separated elements (RFC 9110 5.6.1), empty ones left out."""
-    elements = [each.strip(" \t") for value in headers.get_all(name) for each in value.split(",")]
-    return [element for element in elements if element]
+    values = headers.get_all(name)
+    elements = [each.strip(" \t") for value in values for each in value.split(",")]
+    return [element for element in elements if element] if elements else elements
 
 
 def parse_tokens(headers: Headers, name: str) -> list[str]:

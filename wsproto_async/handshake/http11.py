@@ -126,7 +126,7 @@ def parse_request_line(line: bytes) -> tuple[str, str]:
             status=405,
             headers=[("Allow", "GET, HEAD")],
         )
-    return method.decode(), target.decode()
+    return "GET" if method == b"GET" else "HEAD", target.decode()
 
 
 def parse_status_line(line: bytes) -> tuple[int, str]:

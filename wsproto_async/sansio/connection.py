@@ -86,7 +86,7 @@ class Connection(Lifecycle):
         self._http: HeadReader[Any] | BodyReader | None = None
         self._parser = FrameParser(masked=not is_client)
         self._assembler = MessageAssembler(max_size, max_fragments)
-        self._output: list[bytes] = []
+        self._output: list[bytes] | None = None  # while there is none
         self._is_encoding = False
         self._is_shaking_hands = True
         self._hold_pongs = False
@@ -286,10 +286,10 @@ class Connection(Lifecycle):
     def data_to_send(self) -> bytes:
         """Take the bytes to write to the peer; empty if there are none."""
         output = self._output
-        if not output:
+        if output is None:
             return b""
         data = output[0] if len(output) == 1 else b"".join(output)
-        output.clear()
+        self._output = None
         self.output_size = 0
         return data
 
@@ -390,7 +390,10 @@ class Connection(Lifecycle):
         self._write(frame)
 
     def _write(self, data: bytes) -> None:
-        self._output.append(data)
+        if self._output is None:
+            self._output = [data]
+        else:
+            self._output.append(data)
         self.output_size += len(data)
 
     # The end

@@ -144,6 +144,9 @@ class ServerConnection(Connection):
                 self._use_extension(self._codec_accepted)
             self._is_shaking_hands = False
             self._advance(Cause.HANDSHAKE_COMPLETED)
+            assert self.request is not None
+            self.request.headers.pack()
+            response.headers.pack()
         else:
             self.eof_due = True
             self._advance(Cause.HANDSHAKE_FAILED)
