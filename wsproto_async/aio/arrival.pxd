@@ -2,12 +2,12 @@ from .call cimport Call
 
 
 cdef class Arrival:
-    cdef public bint _asyncio_future_blocking
     cdef object _callback
-    cdef bint _is_cancelled
     cdef object _loop
     cdef Call ahead
     cdef object context
+    cdef public bint _asyncio_future_blocking
+    cdef bint _is_cancelled
     cdef public bint is_here
 
     cpdef arrive(self)

@@ -4,10 +4,10 @@ cdef int _MAX_MESSAGES
 
 
 cdef class ReceiveQueue:
-    cdef Py_ssize_t _limit
     cdef list _messages
-    cdef int _first
+    cdef Py_ssize_t _limit
     cdef Py_ssize_t _size
+    cdef int _first
     cdef readonly int count
 
     cpdef bint is_full(self) except -1

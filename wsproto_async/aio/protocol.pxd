@@ -20,22 +20,23 @@ cdef class ProtocolCore:
     cdef Arrival _arrival
     cdef Inbox _inbox
     cdef object _timer
+    cdef readonly Sender sender
+    cdef readonly object keepalive
+    cdef object _deadline
+    cdef public object task
+    cdef readonly object transport
+    cdef readonly unsigned long long bytes_received
+    cdef public long long tick
+    cdef public int place
     cdef bint _is_awaited
     cdef bint _takes_part
     cdef bint _is_behind
     cdef bint _is_ended
-    cdef readonly Sender sender
-    cdef readonly object keepalive
-    cdef object _deadline
-    cdef readonly bint is_reading_paused
     cdef public bint is_admitted
     cdef readonly bint is_lost
     cdef readonly bint is_opened
     cdef public bint is_partly_received
-    cdef readonly unsigned long long bytes_received
-    cdef public object tick
-    cdef public object task
-    cdef readonly object transport
+    cdef readonly bint is_reading_paused
 
     cpdef data_received(self, bytes data)
     cdef _parse_and_wake(self)

@@ -74,6 +74,7 @@ class ProtocolCore:
         "is_reading_paused",
         "keepalive",
         "loop",
+        "place",
         "sender",
         "settings",
         "task",
@@ -109,7 +110,8 @@ class ProtocolCore:
         self._is_ended = False
         self.is_reading_paused = False
         self._deadline = Deadline.OPEN
-        self.tick: int | None = None
+        self.tick = 0
+        self.place = 0
         self.bytes_received = 0
         self.is_admitted = False
         self.is_lost = False

@@ -11,12 +11,12 @@ cdef class Sender:
     cdef object _loop
     cdef Waiters _waiters
     cdef object _line
-    cdef int _in_line
     cdef list _pushed
-    cdef bint _is_gate_shut
-    cdef Py_ssize_t _write_limit
-    cdef bint _is_flush_due
     cdef readonly object transport
+    cdef Py_ssize_t _write_limit
+    cdef int _in_line
+    cdef bint _is_flush_due
+    cdef bint _is_gate_shut
 
     cpdef attach(self, object transport)
     cpdef written(self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import copy_context
 from socket import socket
 from types import TracebackType
 from typing import Final, NamedTuple, Protocol, Self
@@ -24,6 +25,7 @@ __all__ = ["Handler", "Server", "ServerStats"]
 
 Handler = Callable[[WebSocket], Awaitable[None]]
 
+_TASK_NAME: Final = "wsproto_async connection"
 _LAST_GRACE: Final = 1.0  # seconds for handlers to end after they were cancelled
 
 
@@ -72,7 +74,9 @@ class Server:
         self._websockets: dict[ProtocolCore, WebSocket] = {}
         self._admitted = 0
         self._lingering: set[asyncio.Task[None]] = set()  # whose connections are gone
-        self._on_task_done = self._task_done  # one object for all
+        # One of each for all connections.
+        self._on_task_done = self._task_done
+        self._context = copy_context()
         self._gone = Waiters()
         self._closing: asyncio.Task[None] | None = None
         self._accepted = 0
@@ -218,9 +222,10 @@ class Server:
             self._turn_away(protocol, "server is shutting down")
 
     def handshake_received(self, protocol: ProtocolCore, message: Request | Response) -> None:
-        task = self._loop.create_task(self._run(protocol, self._websockets[protocol]))
+        run = self._run(protocol, self._websockets[protocol])
+        task = self._loop.create_task(run, name=_TASK_NAME)
         protocol.task = task
-        task.add_done_callback(self._on_task_done)
+        task.add_done_callback(self._on_task_done, context=self._context)
 
     def handshake_failed(self, protocol: ProtocolCore) -> None:
         self._refused += 1

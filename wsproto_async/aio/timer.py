@@ -29,7 +29,10 @@ class Deadline(IntEnum):
 class Timed(Protocol):
     """What can be given to :class:`SharedTimer`; has one deadline at a time."""
 
-    tick: int | None
+    tick: int
+    """When the deadline is, 0 if there is none."""
+    place: int
+    """Where it stands among those of the same tick."""
 
     def deadline_reached(self) -> None:
         """The deadline that was set last has passed."""
@@ -41,7 +44,7 @@ class SharedTimer:
     __slots__ = ("_armed_for", "_due", "_handle")
 
     def __init__(self) -> None:
-        self._due: dict[int, set[Timed]] = {}
+        self._due: dict[int, list[Timed]] = {}
         self._handle: asyncio.TimerHandle | None = None
         self._armed_for = 0
 
@@ -51,19 +54,26 @@ class SharedTimer:
         loop = asyncio.get_running_loop()
         tick = int((loop.time() + delay) / _TICK) + 1
         timed.tick = tick
-        self._due.setdefault(tick, set()).add(timed)
+        due = self._due.get(tick)
+        if due is None:
+            due = self._due[tick] = []
+        timed.place = len(due)
+        due.append(timed)
         if self._handle is None or tick < self._armed_for:
             self._arm(loop, tick)
 
     def unset(self, timed: Timed) -> None:
         """Remove the deadline of ``timed``, if it has one."""
-        if timed.tick is None:
+        if not timed.tick:
             return
         due = self._due[timed.tick]
-        due.discard(timed)
+        last = due.pop()
+        if last is not timed:
+            due[timed.place] = last
+            last.place = timed.place
         if not due:
             del self._due[timed.tick]
-        timed.tick = None
+        timed.tick = 0
         if not self._due and self._handle is not None:
             self._handle.cancel()
             self._handle = None

@@ -19,7 +19,6 @@ from libc cimport errno as c_errno
 
 from .bind import send_small_frames_at_once, started
 
-from .inbox cimport Inbox
 from .protocol cimport ProtocolCore
 
 cdef extern from *:
@@ -27,7 +26,8 @@ cdef extern from *:
     #ifdef _WIN32
     #define recv_some(fd, data, size) (errno = ENOSYS, -1)
     #define send_some(fd, data, size) (errno = ENOSYS, -1)
-    #define accept_some(listener, peer, size) (errno = ENOSYS, -1)
+    #define accept_some(listener) (errno = ENOSYS, -1)
+    #define peer_of(fd, peer, size) 0
     #define shut_down_writing(fd) (errno = ENOSYS, -1)
     #define close_fd(fd) (errno = ENOSYS, -1)
     #else
@@ -41,25 +41,29 @@ cdef extern from *:
     #define recv_some(fd, data, size) recv(fd, data, (size_t)(size), MSG_DONTWAIT)
     #define send_some(fd, data, size) \\
         send(fd, data, (size_t)(size), MSG_DONTWAIT | MSG_NOSIGNAL)
-    static int accept_some(int listener, void *peer, int *size) {
-        socklen_t length = (socklen_t)*size;
+    static int accept_some(int listener) {
     #ifdef __linux__
-        int fd = accept4(listener, peer, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        return accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     #else
-        int fd = accept(listener, peer, &length);
+        int fd = accept(listener, NULL, NULL);
         if (fd >= 0) {
             fcntl(fd, F_SETFD, FD_CLOEXEC);
             fcntl(fd, F_SETFL, O_NONBLOCK);
         }
-    #endif
-        *size = (int)length;
         return fd;
+    #endif
+    }
+    static int peer_of(int fd, char *peer, int size) {
+        socklen_t length = (socklen_t)size;
+        if (getpeername(fd, (struct sockaddr *)peer, &length) < 0) return 0;
+        return (int)length < size ? (int)length : size;
     }
     #define shut_down_writing(fd) shutdown(fd, SHUT_WR)
     #define close_fd(fd) close(fd)
     #endif
     """
-    int accept_some(int listener, void *peer, int *size) nogil
+    int accept_some(int listener) nogil
+    int peer_of(int fd, char *peer, int size) nogil
     int shut_down_writing(int fd) nogil
     int close_fd(int fd) nogil
     Py_ssize_t recv_some(int fd, void *data, Py_ssize_t size) nogil
@@ -68,6 +72,9 @@ cdef extern from *:
 __all__ = ["accept_on", "attach"]
 
 _logger = logging.getLogger("wsproto_async.server")
+
+cdef enum:
+    _MAX_ADDRESS = 28  # bytes of a sockaddr_in6; of a Unix socket's peer nobody needs the name
 
 cdef int _ACCEPTED_AT_ONCE = 128
 cdef double _PAUSE = 1.0  # seconds without accepting when the system has no room for more
@@ -83,17 +90,16 @@ cdef class SocketTransport:
 
     cdef object _loop
     cdef object _sock  # None until somebody asks for it
-    cdef object _peername  # a socket's name for it, or the system's structure
     cdef ProtocolCore _protocol
-    cdef Inbox _inbox
-    cdef int _fd
     cdef bytearray _unsent
     cdef Py_ssize_t _high
+    cdef int _fd
+    cdef int _peer_size
+    cdef char _peer[_MAX_ADDRESS]
     cdef bint _is_protocol_paused
     cdef bint _is_reading
     cdef bint _is_closing
     cdef bint _is_eof_due
-    cdef object __weakref__
 
     def __dealloc__(self):
         if self._fd >= 0 and self._sock is None:
@@ -111,7 +117,7 @@ cdef class SocketTransport:
         cdef Py_ssize_t size
         if not self._is_reading:
             return
-        buffer = PyMemoryView_GET_BUFFER(self._inbox.view)
+        buffer = PyMemoryView_GET_BUFFER(self._protocol._inbox.view)
         size = recv_some(self._fd, buffer.buf, buffer.len)
         if size > 0:
             self._protocol.data_received(PyBytes_FromStringAndSize(<char *>buffer.buf, size))
@@ -243,9 +249,7 @@ cdef class SocketTransport:
 
     def get_extra_info(self, name, default=None):
         if name == "peername":
-            if isinstance(self._peername, bytes):
-                self._peername = name_of(self._peername)
-            return self._peername
+            return name_of(self._peer[: self._peer_size])
         if name in ("socket", "sockname") and self._fd >= 0:
             if self._sock is None:
                 self._sock = socket.socket(fileno=self._fd)
@@ -253,15 +257,15 @@ cdef class SocketTransport:
         return default
 
 
-cdef object name_of(bytes address):
+cdef object name_of(bytes peer):
     """Return what Python makes of a ``sockaddr_in`` or ``sockaddr_in6``; else the empty string."""
-    port = int.from_bytes(address[2:4], "big")
-    if len(address) == 16:
-        return socket.inet_ntop(socket.AF_INET, address[4:8]), port
-    if len(address) == 28:
-        host = socket.inet_ntop(socket.AF_INET6, address[8:24])
-        flow = int.from_bytes(address[4:8], "big")
-        return host, port, flow, int.from_bytes(address[24:28], sys.byteorder)
+    port = int.from_bytes(peer[2:4], "big")
+    if len(peer) == 16:
+        return socket.inet_ntop(socket.AF_INET, peer[4:8]), port
+    if len(peer) == _MAX_ADDRESS:
+        flow = int.from_bytes(peer[4:8], "big")
+        scope = int.from_bytes(peer[24:], sys.byteorder)
+        return socket.inet_ntop(socket.AF_INET6, peer[8:24]), port, flow, scope
     return ""
 
 
@@ -281,13 +285,11 @@ class Acceptor:
         loop.add_reader(sock.fileno(), self._accept)
 
     def _accept(self):
-        cdef char address[28]  # large enough for IPv6; a Unix socket's peer has no name
-        cdef int fd, size
+        cdef int fd
         for _ in range(_ACCEPTED_AT_ONCE):
-            size = sizeof(address)
-            fd = accept_some(self._sock.fileno(), address, &size)
+            fd = accept_some(self._sock.fileno())
             if fd >= 0:
-                start(self._loop, fd, None, address[: min(size, <int>sizeof(address))], self._make())
+                start(self._loop, fd, None, self._make())
             elif c_errno.errno in _NO_ROOM:
                 # The connections that are there must end first; the others wait in the backlog.
                 _logger.warning("accepting pauses: %s", os.strerror(c_errno.errno))
@@ -311,14 +313,13 @@ class Acceptor:
         self._sock.close()
 
 
-cdef start(object loop, int fd, object sock, object peername, object protocol):
+cdef start(object loop, int fd, object sock, object protocol):
     cdef SocketTransport transport = SocketTransport.__new__(SocketTransport)
     transport._loop = loop
     transport._fd = fd
     transport._sock = sock
-    transport._peername = peername
+    transport._peer_size = peer_of(fd, transport._peer, _MAX_ADDRESS)
     transport._protocol = protocol
-    transport._inbox = transport._protocol._inbox
     transport._high = 65536
     transport._start()
 
@@ -342,8 +343,4 @@ async def attach(sock, protocol, tls):
     if tls or not is_supported(sock):
         await loop.create_connection(lambda: protocol, sock=sock, **tls)
     else:
-        try:
-            peername = sock.getpeername()
-        except OSError:  # the peer has gone already
-            peername = None
-        start(loop, sock.fileno(), sock, peername, protocol)
+        start(loop, sock.fileno(), sock, protocol)

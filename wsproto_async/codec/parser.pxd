@@ -15,21 +15,21 @@ cdef Py_ssize_t _JOIN_LIMIT
 
 
 cdef class FrameParser:
-    cdef bint _masked
-    cdef int _mask_bit
-    cdef bytes _masking_key
-    cdef bint _message_open
     cdef bytes _data
-    cdef Py_ssize_t _pos
     cdef bytearray _backlog
-    cdef int _allowed_rsv
+    cdef bytes _masking_key
     cdef bytes _usual_outside
     cdef bytes _usual_inside
+    cdef Py_ssize_t _pos
+    cdef readonly Py_ssize_t remaining
+    cdef int _allowed_rsv
+    cdef int _mask_bit
+    cdef bint _masked
+    cdef bint _message_open
+    cdef readonly bint fin
     cdef readonly bint in_frame
     cdef readonly int opcode
-    cdef readonly bint fin
     cdef readonly int rsv
-    cdef readonly Py_ssize_t remaining
 
     cpdef Py_ssize_t buffered(self) except -1
     cpdef allow_rsv(self, int rsv)

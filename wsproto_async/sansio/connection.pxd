@@ -17,28 +17,28 @@ cdef object _OPEN
 
 
 cdef class Connection(Lifecycle):
-    cdef bint _is_client
     cdef object _http
     cdef FrameParser _parser
     cdef MessageAssembler _assembler
     cdef list _output
-    cdef bint _is_encoding
-    cdef bint _is_shaking_hands
-    cdef bint _hold_pongs
     cdef bytes _held_pong
-    cdef bint _ended
-    cdef bint _eof
     cdef object _failure
     cdef readonly object codec
-    cdef public bint hold_failure
     cdef public object partial_limit
-    cdef public bint drop_messages
-    cdef readonly bint eof_due
     cdef readonly object error
     cdef readonly object close_sent
     cdef readonly object close_received
-    cdef readonly bint received_first
     cdef readonly Py_ssize_t output_size
+    cdef bint _ended
+    cdef bint _eof
+    cdef bint _hold_pongs
+    cdef bint _is_client
+    cdef bint _is_encoding
+    cdef bint _is_shaking_hands
+    cdef public bint drop_messages
+    cdef readonly bint eof_due
+    cdef public bint hold_failure
+    cdef readonly bint received_first
     cdef readonly bint sending_message
 
     cpdef receive_data(self, object data)

@@ -9,7 +9,6 @@ cdef int OP_TEXT
 cdef class MessageAssembler:
     cdef Py_ssize_t _max_size
     cdef Py_ssize_t _max_fragments
-    cdef int _opcode
     cdef Py_ssize_t _size
     cdef Py_ssize_t _size_decoded
     cdef Py_ssize_t _fragments
@@ -17,6 +16,7 @@ cdef class MessageAssembler:
     cdef Utf8Decoder _decoder
     cdef bytes _encoded
     cdef public object codec
+    cdef int _opcode
     cdef readonly bint is_encoded
 
     cpdef Py_ssize_t buffered(self) except -1
