@@ -67,7 +67,8 @@ def test_what_ends_the_program_ends_the_loop(factory: Callable, error: type) -> 
     gc.collect()  # the task says that nobody asked for its exception
 
 
-async def wait_for(arrival: Arrival) -> str:
+async def wait_for(arrival: Arrival, is_here: bool = False) -> str:
+    arrival.begin(is_here)
     await arrival
     return "arrived"
 
@@ -110,8 +111,7 @@ async def test_nobody_waits() -> None:
 
 async def test_what_is_here_is_not_waited_for() -> None:
     arrival = Arrival(asyncio.get_running_loop())
-    arrival.is_here = True
-    assert await wait_for(arrival) == "arrived"
+    assert await wait_for(arrival, True) == "arrived"
 
 
 async def test_cancelling_the_task_and_waiting_again() -> None:

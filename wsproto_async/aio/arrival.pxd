@@ -8,8 +8,7 @@ cdef class Arrival:
     cdef object context
     cdef public bint _asyncio_future_blocking
     cdef bint _is_cancelled
-    cdef public bint is_here
 
     cpdef arrive(self)
     cpdef arrive_soon(self)
-    cpdef bint begin(self) except -1
+    cpdef begin(self, bint is_here)

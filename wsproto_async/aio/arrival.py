@@ -17,7 +17,7 @@ __all__ = ["Arrival"]
 class Arrival:
     """Awaited by one task at a time, again and again; has of a future what a task asks for.
 
-    With ``is_here`` set there is nothing to wait for. ``ahead`` is what goes on in place of the
+    ``begin`` comes before each wait. ``ahead`` is what goes on in place of the
     task, if anything does, in ``context``: see drive.pyx.
     """
 
@@ -28,7 +28,6 @@ class Arrival:
         "_loop",
         "ahead",
         "context",
-        "is_here",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -37,7 +36,6 @@ class Arrival:
         self.context: Context | None = None
         self._is_cancelled = False
         self._asyncio_future_blocking = False
-        self.is_here = False
         self.ahead: Any = None
 
     def arrive(self) -> None:
@@ -62,14 +60,12 @@ class Arrival:
 
     # Asked for by a task
 
-    def begin(self) -> bool:
-        """Return True if it has to be waited for."""
+    def begin(self, is_here: bool) -> None:
+        """Begin a wait; with ``is_here`` there is nothing to wait for."""
         self._is_cancelled = False
-        self._asyncio_future_blocking = not self.is_here
-        return self._asyncio_future_blocking
+        self._asyncio_future_blocking = not is_here
 
     def __await__(self) -> Generator[Arrival, None, None]:
-        self.begin()
         return self  # type: ignore[return-value]  # an iterator, which is all that is asked for
 
     def __iter__(self) -> Arrival:

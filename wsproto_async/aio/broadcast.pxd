@@ -5,13 +5,13 @@ from ..sansio.connection cimport Connection
 from .data cimport encode_data
 from .protocol cimport ProtocolCore
 from .sender cimport Sender
-from .websocket cimport WebSocket
+from .websocket cimport WebSocketCore
 
 cdef object _OPEN
 
 
 @cython.locals(
-    ws=WebSocket, protocol=ProtocolCore, connection=Connection, sender=Sender,
+    ws=WebSocketCore, protocol=ProtocolCore, connection=Connection, sender=Sender,
     prepared=_PreparedMessage
 )
 cpdef broadcast(object websockets, object message, object text=*, object compress=*)

@@ -34,7 +34,7 @@ cdef class Receive(Call):
         try:
             while not protocol.has_message():
                 arrival = protocol.begin_wait()
-                if arrival.begin():
+                if arrival._asyncio_future_blocking:
                     self._is_waiting = True
                     self.value = arrival
                     return True

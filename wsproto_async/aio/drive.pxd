@@ -1,3 +1,3 @@
 from .arrival cimport Arrival
 
-cpdef drive(object handler, Arrival arrival, object loop)
+cpdef drive(object handler, Arrival arrival)

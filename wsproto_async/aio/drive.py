@@ -9,15 +9,11 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import asyncio
-
     from .arrival import Arrival
 
 __all__ = ["drive"]
 
 
-def drive(
-    handler: Awaitable[None], arrival: Arrival, loop: asyncio.AbstractEventLoop
-) -> Awaitable[None]:
+def drive(handler: Awaitable[None], arrival: Arrival) -> Awaitable[None]:
     """Return what is to be awaited for ``handler``, which waits for ``arrival`` mostly."""
     return handler

@@ -28,7 +28,6 @@ cdef class Drive(Call):
     """
 
     cdef Arrival _arrival
-    cdef object _loop
     cdef object _task
     cdef object _error
     cdef bint _is_ahead
@@ -68,14 +67,14 @@ cdef class Drive(Call):
         self._arrival._asyncio_future_blocking = False  # as a task does that begins to wait
         PyContext_Enter(context)
         try:
-            _enter_task(self._loop, self._task)
+            _enter_task(self._arrival._loop, self._task)
             try:
                 self._is_waiting = Call.step(self)
             except BaseException as error:
                 self._is_waiting = False
                 self._error = error
             finally:
-                _leave_task(self._loop, self._task)
+                _leave_task(self._arrival._loop, self._task)
         finally:
             PyContext_Exit(context)
         if not self._is_waiting or self.value is not self._arrival:
@@ -90,11 +89,10 @@ def iterator_of(awaitable):
     return awaitable.__await__()
 
 
-cpdef drive(object handler, Arrival arrival, object loop):
+cpdef drive(object handler, Arrival arrival):
     cdef Drive call = Drive.__new__(Drive)
     call.inner = handler if isinstance(handler, Coroutine) else iterator_of(handler)
     call._arrival = arrival
-    call._loop = loop
     return call
 
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Keepalive"]
 
 
-class Keepalive:
-    """The keepalive of one connection; ``pings`` are all that are on their way."""
+class Keepalive(Pings):
+    """The keepalive of one connection, with all of its pings that are on their way."""
 
     __slots__ = (
         "_is_excused",
@@ -31,16 +31,15 @@ class Keepalive:
         "_payload",
         "_received_at_ping",
         "latency",
-        "pings",
     )
 
     def __init__(self) -> None:
+        super().__init__()
         self._payload = b""
         self._received_at_ping = 0
         self._is_excused = False
         self._is_suspect = False
         self.latency = 0.0
-        self.pings = Pings()
 
     def schedule(self, protocol: ProtocolCore) -> None:
         """Plan the next ping."""
@@ -53,7 +52,7 @@ class Keepalive:
 
     def pong_received(self, protocol: ProtocolCore, payload: bytes) -> None:
         """A pong has come, asked for or not."""
-        latency = self.pings.answered(payload, monotonic())
+        latency = self.answered(payload, monotonic())
         if latency is not None:
             self.latency = latency
             self.schedule(protocol)
@@ -62,12 +61,12 @@ class Keepalive:
         """Send a ping for the application and return what will hold its latency."""
         await protocol.sender.gate()
         if payload is None:
-            payload = self.pings.new_payload()
-        elif payload in self.pings:
+            payload = self.new_payload()
+        elif payload in self:
             raise ConcurrencyError("a ping with the same payload is waiting for its pong")
         protocol.connection.send_ping(payload)
         waiter: asyncio.Future[float] = protocol.loop.create_future()
-        self.pings.sent(payload, monotonic(), waiter)
+        self.sent(payload, monotonic(), waiter)
         protocol.sender.flush()
         return waiter
 
@@ -80,10 +79,10 @@ class Keepalive:
     def send_ping(self, protocol: ProtocolCore) -> None:
         """The interval is over: send a ping, and set the peer a deadline."""
         # A peer that never answers is still alive if it sends: its old pings would pile up.
-        self.pings.forget(self._payload)
-        self._payload = payload = self.pings.new_payload()
+        self.forget(self._payload)
+        self._payload = payload = self.new_payload()
         protocol.connection.send_ping(payload)
-        self.pings.sent(payload, monotonic(), None)
+        self.sent(payload, monotonic(), None)
         protocol.sender.flush()
         self._received_at_ping = protocol.bytes_received
         self._is_excused = self._is_suspect = False

@@ -104,7 +104,7 @@ class ProtocolCore:
         self._arrival = Arrival(loop)
         self._is_awaited = False
         self._takes_part = False
-        self.sender = Sender(connection, self._queue, settings.write_limit, loop)
+        self.sender = Sender(connection, self._queue, settings.write_limit)
         self.keepalive = Keepalive()
         self._is_behind = False
         self._is_ended = False
@@ -264,7 +264,7 @@ class ProtocolCore:
             self.sender.flush()
         self._control_reading()
         # Of a part that is held the caller had what can be given out: half a character may be left.
-        self._arrival.is_here = self._queue.count > 0 or self._is_ended
+        self._arrival.begin(self._queue.count > 0 or self._is_ended)
         return self._arrival
 
     def end_wait(self) -> None:
@@ -309,7 +309,7 @@ class ProtocolCore:
 
     def drive(self, handler: Awaitable[None]) -> Awaitable[None]:
         """Return what to await for a handler of this connection."""
-        return drive(handler, self._arrival, self.loop)
+        return drive(handler, self._arrival)
 
     # Deadlines
 
@@ -391,7 +391,7 @@ class ProtocolCore:
         """Nobody needs to wait any longer."""
         self._wake_receiver()
         self.sender.wake()
-        self.keepalive.pings.fail(self.connection.closed_error())
+        self.keepalive.fail(self.connection.closed_error())
 
     async def wait_lost(self) -> None:
         """Wait until the transport is gone."""

@@ -8,7 +8,6 @@ cdef Py_ssize_t _SLOW_FACTOR
 cdef class Sender:
     cdef Connection _connection
     cdef ReceiveQueue _unread
-    cdef object _loop
     cdef Waiters _waiters
     cdef object _line
     cdef list _pushed

@@ -32,7 +32,6 @@ class Sender:
         "_is_flush_due",
         "_is_gate_shut",
         "_line",
-        "_loop",
         "_pushed",
         "_unread",
         "_waiters",
@@ -45,13 +44,11 @@ class Sender:
         connection: Connection,
         unread: ReceiveQueue,
         write_limit: int,
-        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._connection = connection
         self._unread = unread
         self._write_limit = write_limit
-        self._loop = loop
-        self._waiters = Waiters()
+        self._waiters: Waiters | None = None  # until somebody waits
         self._line: asyncio.Lock | None = None
         self._in_line = 0
         self._pushed: list[bytes] | None = None  # while a fragmented message is sent
@@ -69,7 +66,7 @@ class Sender:
             self.flush()
         elif not self._is_flush_due:
             self._is_flush_due = True
-            self._loop.call_soon(self.uncork)
+            asyncio.get_running_loop().call_soon(self.uncork)
 
     def cork(self) -> None:
         """Let replies wait for each other until the caller says ``uncork``, later in this turn."""
@@ -99,14 +96,17 @@ class Sender:
         self._is_gate_shut = False
         self._connection.hold_pongs = False
         self.flush()
-        self._waiters.wake()
+        self.wake()
 
     def wake(self) -> None:
         """Let those who wait look again: a message is complete, or the end has begun."""
-        self._waiters.wake()
+        if self._waiters is not None:
+            self._waiters.wake()
 
     async def change(self) -> None:
         """Wait for the next ``wake``, or for the gate to open; the caller looks again."""
+        if self._waiters is None:
+            self._waiters = Waiters()
         await self._waiters.wait()
 
     def may_send(self) -> bool:
@@ -125,7 +125,7 @@ class Sender:
             async with self._line:
                 while self._is_gate_shut or self._connection.sending_message:
                     self._connection.check_open()
-                    await self._waiters.wait()
+                    await self.change()
         finally:
             self._in_line -= 1
 
@@ -136,7 +136,7 @@ class Sender:
         """
         while self._is_gate_shut:
             self._connection.check_open()
-            await self._waiters.wait()
+            await self.change()
 
     def push(self, frame: bytes) -> None:
         """Send a message that was framed before, without waiting for anything but fragments."""
@@ -154,7 +154,7 @@ class Sender:
         if self._connection.state is State.OPEN:
             for frame in pushed or ():
                 self.push(frame)
-        self._waiters.wake()
+        self.wake()
 
     def buffered_amount(self) -> int:
         """Return how many bytes were sent and have not left for the network yet."""

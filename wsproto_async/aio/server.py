@@ -272,23 +272,8 @@ class Server:
             self._admitted -= 1
 
     async def _run(self, protocol: ProtocolCore, ws: WebSocket) -> None:
-        connection = protocol.connection
-        assert isinstance(connection, ServerConnection)
-        if self._max_connections is not None and self._admitted >= self._max_connections:
-            response = Response(503, headers={"Retry-After": "5"}, body="too many connections\n")
-        else:
-            self._admitted += 1
-            protocol.is_admitted = True
-            response = await answer(ws, connection, self._hooks, self._settings.logger)
-        if connection.state is not State.CONNECTING:
-            return  # the peer has gone, or the time is over
-        if response.status != 101:
-            self._refuse(protocol, response)
+        if not await self._open(protocol, ws):
             return
-        connection.send_response(response)
-        del connection, response
-        self._accepted += 1
-        protocol.handshake_completed()
         code = 1011
         try:
             await protocol.drive(self._handler(ws))
@@ -303,6 +288,26 @@ class Server:
         finally:
             protocol.close(code, "")
         await protocol.wait_lost()
+
+    async def _open(self, protocol: ProtocolCore, ws: WebSocket) -> bool:
+        """Answer the request and tell if the connection is open."""
+        connection = protocol.connection
+        assert isinstance(connection, ServerConnection)
+        if self._max_connections is not None and self._admitted >= self._max_connections:
+            response = Response(503, headers={"Retry-After": "5"}, body="too many connections\n")
+        else:
+            self._admitted += 1
+            protocol.is_admitted = True
+            response = await answer(ws, connection, self._hooks, self._settings.logger)
+        if connection.state is not State.CONNECTING:
+            return False  # the peer has gone, or the time is over
+        if response.status != 101:
+            self._refuse(protocol, response)
+            return False
+        connection.send_response(response)
+        self._accepted += 1
+        protocol.handshake_completed()
+        return True
 
 
 def _is_closed_error(exc: Exception) -> bool:

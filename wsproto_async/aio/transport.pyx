@@ -16,6 +16,7 @@ from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_GET_BUFFER
 from libc cimport errno as c_errno
+from libc.limits cimport INT_MAX
 
 from .bind import send_small_frames_at_once, started
 
@@ -92,7 +93,7 @@ cdef class SocketTransport:
     cdef object _sock  # None until somebody asks for it
     cdef ProtocolCore _protocol
     cdef bytearray _unsent
-    cdef Py_ssize_t _high
+    cdef int _high
     cdef int _fd
     cdef int _peer_size
     cdef char _peer[_MAX_ADDRESS]
@@ -192,7 +193,7 @@ cdef class SocketTransport:
                 self._end(os_error(c_errno.errno))
 
     def set_write_buffer_limits(self, high):
-        self._high = high
+        self._high = min(high, INT_MAX)
 
     cpdef Py_ssize_t get_write_buffer_size(self) except -1:
         return 0 if self._unsent is None else len(self._unsent)

@@ -3,9 +3,7 @@ from .data cimport encode_data
 from .protocol cimport ProtocolCore
 
 
-cdef class WebSocket:
-    cdef dict __dict__
-    cdef object __weakref__
+cdef class WebSocketCore:
     cdef readonly ProtocolCore _protocol
     cdef object _id
     cdef public object server

@@ -22,20 +22,13 @@ if TYPE_CHECKING:
     from .protocol import ProtocolCore
     from .server import Server
 
-__all__ = ["WebSocket"]
+__all__ = ["WebSocket", "WebSocketCore"]
 
 
-class WebSocket:
-    """One connection, on a server or on a client.
+class WebSocketCore:
+    """All of a :class:`WebSocket` but the room for attributes of its user's."""
 
-    One task at a time may receive; any number may send. Cancelling any call at any moment loses
-    no message and never leaves half a frame behind. Iterate over a WebSocket to receive until it
-    is closed with 1000 or 1001; use it as a context manager to close it at the end.
-
-    You may set attributes of your own on it, such as the user that you authenticated.
-    """
-
-    __slots__ = ("__dict__", "__weakref__", "_id", "_protocol", "server")
+    __slots__ = ("_id", "_protocol", "server")
 
     server: Server | None
     """The server that accepted the connection; None on a client."""
@@ -268,3 +261,17 @@ class WebSocket:
     def buffered_amount(self) -> int:
         """How many bytes were sent and have not left for the network yet."""
         return self._protocol.sender.buffered_amount()
+
+
+class WebSocket(WebSocketCore):
+    """One connection, on a server or on a client.
+
+    One task at a time may receive; any number may send. Cancelling any call at any moment loses
+    no message and never leaves half a frame behind. Iterate over a WebSocket to receive until it
+    is closed with 1000 or 1001; use it as a context manager to close it at the end.
+
+    You may set attributes of your own on it, such as the user that you authenticated.
+    """
+
+    # Not in the core: a compiled class would make a dictionary for each connection.
+    __slots__ = ("__dict__", "__weakref__")

@@ -11,7 +11,7 @@ import threading
 import zlib
 from collections.abc import Hashable
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ..exceptions import ProtocolError
 from .base import Codec, MessageSink
@@ -54,9 +54,22 @@ def _new_deflater(level: int, bits: int) -> Any:
     return zlib.compressobj(level, zlib.DEFLATED, -max(bits, 9))
 
 
-@cache  # one for many connections
-def _encoding(level: int, bits: int) -> Hashable:
-    return "permessage-deflate", level, bits
+class _Setting(NamedTuple):
+    """What does not change, once for all connections with the same parameters."""
+
+    level: int
+    encode_bits: int
+    encoding: Hashable
+    decode_bits: int
+    output_size: int
+
+
+@cache
+def _setting(level: int, encode_bits: int, encode_stateless: bool, decode_bits: int) -> _Setting:
+    encoding = ("permessage-deflate", level, encode_bits) if encode_stateless else None
+    # zlib sees that a distance is outside of the window where it is outside of this as well.
+    output_size = _OUTPUT_SIZE if decode_bits == 15 else 2**decode_bits // 8
+    return _Setting(level, encode_bits, encoding, decode_bits, output_size)
 
 
 class DeflateCodec(Codec):
@@ -67,18 +80,14 @@ class DeflateCodec(Codec):
     """
 
     __slots__ = (
-        "_bits",
         "_deflater",
-        "_encode_bits",
         "_final_blocks",
         "_follows_peer",
         "_history",
         "_inflater",
-        "_level",
-        "_output_size",
+        "_setting",
         "_size",
         "_threshold",
-        "encoding",
     )
 
     rsv = RSV1
@@ -93,20 +102,19 @@ class DeflateCodec(Codec):
         decode_bits: int,
         decode_stateless: bool,
     ) -> None:
-        self._level = level
+        self._setting = _setting(level, encode_bits, encode_stateless, decode_bits)
         self._threshold = _THRESHOLD if threshold is None else threshold
         self._follows_peer = threshold is None
-        self._encode_bits = encode_bits
         self._deflater: Any = None if encode_stateless else _new_deflater(level, encode_bits)
-        self.encoding = _encoding(level, encode_bits) if encode_stateless else None
-        self._bits = decode_bits
-        # zlib sees that a distance is outside of the window where it is outside of this as well.
-        self._output_size = _OUTPUT_SIZE if decode_bits == 15 else 2**decode_bits // 8
         self._inflater: Any = None
         self._size = 0
         self._final_blocks = 0
         # The end of the messages before, while the window reaches back to them.
         self._history: bytearray | None = None if decode_stateless else bytearray()
+
+    @property
+    def encoding(self) -> Hashable:  # type: ignore[override]
+        return self._setting.encoding
 
     def wants(self, payload: bytes) -> bool:
         return len(payload) >= self._threshold
@@ -114,7 +122,7 @@ class DeflateCodec(Codec):
     def encode(self, payload: bytes, fin: bool) -> bytes:
         deflater, flush = self._deflater, zlib.Z_SYNC_FLUSH
         if deflater is None:
-            deflater = _shared_deflaters.get(self._level, self._encode_bits)
+            deflater = _shared_deflaters.get(self._setting.level, self._setting.encode_bits)
             flush = zlib.Z_FULL_FLUSH
         data: bytes = deflater.compress(payload) + deflater.flush(flush)
         if not fin:
@@ -134,14 +142,14 @@ class DeflateCodec(Codec):
 
     def _new_inflater(self, message: MessageSink) -> Any:
         """Return an inflater for what follows, whose window holds what came before."""
-        window = 2**self._bits
+        window = 2**self._setting.decode_bits
         recent = message.recent(window)
         missing = window - len(recent)
         if self._history and missing:
             recent = bytes(self._history[-missing:]) + recent
         if not recent:
-            return zlib.decompressobj(-self._bits)
-        return zlib.decompressobj(-self._bits, recent)
+            return zlib.decompressobj(-self._setting.decode_bits)
+        return zlib.decompressobj(-self._setting.decode_bits, recent)
 
     def _inflate(self, data: bytes, message: MessageSink) -> None:
         is_full = False
@@ -149,11 +157,11 @@ class DeflateCodec(Codec):
             inflater = self._inflater
             if inflater is None:
                 inflater = self._inflater = self._new_inflater(message)
-            piece = inflater.decompress(data, self._output_size)
+            piece = inflater.decompress(data, self._setting.output_size)
             if piece:
                 message.append(piece)
                 self._size += len(piece)
-                if self._history and self._size >= 2**self._bits:
+                if self._history and self._size >= 2**self._setting.decode_bits:
                     self._history.clear()
             if inflater.eof:
                 # 7.2.3.4: a final block ends zlib's stream, but neither the message nor the window.
@@ -165,10 +173,10 @@ class DeflateCodec(Codec):
                     raise ProtocolError(f"message in over {_MAX_FINAL_BLOCKS} final blocks", 1008)
             else:
                 data = inflater.unconsumed_tail
-                is_full = len(piece) == self._output_size
+                is_full = len(piece) == self._setting.output_size
 
     def _remember(self, history: bytearray, message: MessageSink) -> None:
-        window = 2**self._bits
+        window = 2**self._setting.decode_bits
         history += message.recent(window)
         if len(history) > window + _HISTORY_SLACK:
             del history[:-window]

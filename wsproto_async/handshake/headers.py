@@ -36,43 +36,41 @@ class Headers(Mapping[str, str]):
     fields as sent. ``headers.add`` appends one and raises ValueError for what HTTP cannot carry.
     """
 
-    __slots__ = ("_index", "_packed", "_pairs")
+    __slots__ = ("_content", "_index")
 
     def __init__(self, fields: HeadersLike = ()) -> None:
-        self._pairs: list[tuple[str, str]] | None = []
+        self._content: list[tuple[str, str]] | str = []  # a string if packed
         self._index: dict[str, list[str]] | None = None
-        self._packed = ""
         if isinstance(fields, Headers):  # which have been checked
-            self._pairs += fields.pairs()
+            self._content += fields.pairs()
             return
         for name, value in fields.items() if isinstance(fields, Mapping) else fields:
             check_field(name, value)
-            self._pairs.append((name, value))
+            self._content.append((name, value))
 
     @classmethod
     def of_checked(cls, pairs: list[tuple[str, str]]) -> Headers:
         """Wrap fields that are known to be valid."""
         headers = cls()
-        headers._pairs = pairs
+        headers._content = pairs
         return headers
 
     def pack(self) -> None:
         """Keep the fields as they go over the wire, in a tenth of the memory, until needed."""
-        self._packed = self.serialize()
-        self._pairs = self._index = None
+        self._content = self.serialize()
+        self._index = None
 
     def serialize(self) -> str:
         """Return the fields as they go over the wire, each line with its end."""
         return "".join([f"{name}: {value}\r\n" for name, value in self._fields()])
 
     def _fields(self) -> list[tuple[str, str]]:
-        if self._pairs is None:
-            self._pairs = _FIELD.findall(self._packed)
-            self._packed = ""
-        return self._pairs
+        if isinstance(self._content, str):
+            self._content = _FIELD.findall(self._content)
+        return self._content
 
     def _change(self, fields: list[tuple[str, str]]) -> None:
-        self._pairs = fields
+        self._content = fields
         self._index = None
 
     def add(self, name: str, value: str) -> None:
