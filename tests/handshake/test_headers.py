@@ -198,3 +198,22 @@ def test_a_list_of_tokens_holds_nothing_else(value: str) -> None:
 def test_lists_made_to_be_slow_are_read_in_one_pass(value: str) -> None:
     headers = Headers.of_checked([("List", value)] * 100)
     assert len(parse_list(headers, "List")) <= 100
+
+
+def test_packed_headers_are_the_same() -> None:
+    headers = Headers([*PAIRS, ("Empty", "")])
+    headers.pack()
+    assert headers["Cookie"] == "a=1, b=2"
+    headers.pack()
+    assert headers.pairs() == [*PAIRS, ("Empty", "")]
+    headers.pack()
+    headers.add("X-Tag", "two")
+    assert headers.get_all("x-tag") == ["one", "two"]
+
+
+@given(st.lists(st.tuples(st.text(TOKEN_CHARACTERS, min_size=1), st.text("a b:\t\xff"))))
+def test_packing_loses_nothing(fields: list[tuple[str, str]]) -> None:
+    fields = [(name, value.strip(" \t")) for name, value in fields]
+    headers = Headers(fields)
+    headers.pack()
+    assert headers.pairs() == fields

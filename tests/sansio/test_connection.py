@@ -1138,3 +1138,48 @@ def test_what_one_end_sends_the_other_receives(
             sender.send_continuation(fragment, fin=index == len(rest) - 1)
     receiver = opened(side)
     assert receive(receiver, *cut_at(sender.data_to_send(), seams)) == [m for m, _ in messages]
+
+
+@both_sides
+def test_idle_is_when_there_is_nothing_to_look_at(side: str) -> None:
+    assert not connecting(side).is_idle()
+    connection = opened(side)
+    assert connection.is_idle()
+    data = wire(side, (TEXT, True, b"one"), (TEXT, True, b"two"))
+    connection.receive_data(data[:-1])
+    assert not connection.is_idle()
+    assert connection.next_event() == "one"
+    assert not connection.is_idle()
+    assert connection.next_event() is None
+    connection.receive_data(data[-1:])
+    assert connection.next_event() == "two"
+    assert connection.is_idle()
+    connection.receive_eof()
+    assert not connection.is_idle()
+
+
+@both_sides
+def test_a_violation_that_is_held_is_looked_at_again(side: str) -> None:
+    connection = opened(side)
+    connection.hold_failure = True
+    connection.receive_data(b"\xff")
+    assert connection.next_event() is None
+    assert not connection.is_idle()
+    connection.hold_failure = False
+    assert isinstance(connection.next_event(), Close)
+
+
+@both_sides
+def test_clear_is_when_a_frame_may_go_out_at_once(side: str) -> None:
+    connection = opened(side)
+    assert connection.is_clear()
+    connection.send_text("whole")
+    assert not connection.is_clear()
+    connection.data_to_send()
+    assert connection.is_clear()
+    connection.send_text("half", fin=False)
+    connection.data_to_send()
+    assert not connection.is_clear()
+    connection.send_continuation(b"", fin=True)
+    connection.data_to_send()
+    assert connection.is_clear()

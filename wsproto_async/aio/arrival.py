@@ -62,7 +62,6 @@ class Arrival:
 
     def begin(self, is_here: bool) -> None:
         """Begin a wait; with ``is_here`` there is nothing to wait for."""
-        self._is_cancelled = False
         self._asyncio_future_blocking = not is_here
 
     def __await__(self) -> Generator[Arrival, None, None]:
@@ -87,6 +86,7 @@ class Arrival:
 
     def result(self) -> None:
         if self._is_cancelled:
+            self._is_cancelled = False
             raise asyncio.CancelledError
 
     def cancel(self, msg: Any = None) -> bool:

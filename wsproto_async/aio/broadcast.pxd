@@ -20,6 +20,7 @@ cpdef broadcast(object websockets, object message, object text=*, object compres
 cdef class _PreparedMessage:
     cdef int _opcode
     cdef bytes _payload
+    cdef bytes _plain
     cdef object _compress
     cdef dict _encoded
     cdef dict _frames

@@ -47,16 +47,19 @@ def broadcast(
 class _PreparedMessage:
     """A message, encoded and framed once for all connections that take it in the same form."""
 
-    __slots__ = ("_compress", "_encoded", "_frames", "_opcode", "_payload")
+    __slots__ = ("_compress", "_encoded", "_frames", "_opcode", "_payload", "_plain")
 
     def __init__(self, opcode: int, payload: bytes, compress: bool | None) -> None:
         self._opcode = opcode
+        self._plain: bytes | None = None
         self._payload = payload
         self._compress = compress
         self._encoded: dict[Hashable, tuple[int, bytes]] = {None: (0, payload)}
         self._frames: dict[Hashable, bytes] = {}
 
     def frame(self, codec: Codec | None, is_client: bool) -> bytes:
+        if codec is None and not is_client and self._plain is not None:
+            return self._plain
         encoding = None
         if codec is not None and codec.encoding is not None:
             wanted = codec.wants(self._payload) if self._compress is None else self._compress
@@ -70,4 +73,6 @@ class _PreparedMessage:
             frame = encode_frame(self._opcode, payload, is_client, True, rsv)
             if not is_client:
                 self._frames[encoding] = frame
+                if encoding is None:
+                    self._plain = frame
         return frame

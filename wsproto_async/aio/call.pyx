@@ -62,6 +62,9 @@ cdef class Call:
     def __await__(self):
         return self
 
+    def __iter__(self):
+        return self  # for a ``yield from`` what ``__await__`` gives
+
     def __next__(self):
         return self.send(None)
 

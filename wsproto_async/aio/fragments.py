@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable, Mapping
 from typing import Final
 
 from ..codec.opcodes import OP_BINARY, OP_TEXT
@@ -31,7 +31,8 @@ async def send_fragments(
     A message from an async iterable ends with an empty fragment, since nobody knows which item
     is the last before the peer should have it.
     """
-    if isinstance(fragments, Mapping) or not isinstance(fragments, (Iterable, AsyncIterable)):
+    is_iterable = isinstance(fragments, (Iterable, AsyncIterable))
+    if not is_iterable or isinstance(fragments, (Mapping, Coroutine)):
         kind = type(fragments).__name__
         raise TypeError(f"message must be str, bytes-like or an iterable of such, not {kind}")
     protocol.connection.check_open()

@@ -13,6 +13,7 @@ cdef object _ANSWER
 cdef class ProtocolCore:
     cdef object _owner
     cdef readonly Connection connection
+    cdef readonly Sender sender
     cdef readonly object settings
     cdef object _read_limit
     cdef readonly object loop
@@ -20,7 +21,6 @@ cdef class ProtocolCore:
     cdef Arrival _arrival
     cdef Inbox _inbox
     cdef object _timer
-    cdef readonly Sender sender
     cdef readonly object keepalive
     cdef object _deadline
     cdef public object task

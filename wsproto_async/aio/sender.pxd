@@ -7,21 +7,22 @@ cdef Py_ssize_t _SLOW_FACTOR
 
 cdef class Sender:
     cdef Connection _connection
+    cdef readonly object transport
+    cdef list _pushed
+    cdef bint _is_gate_shut
+    cdef int _in_line
+    cdef bint _is_flush_due
     cdef ReceiveQueue _unread
     cdef Waiters _waiters
     cdef object _line
-    cdef list _pushed
-    cdef readonly object transport
     cdef Py_ssize_t _write_limit
-    cdef int _in_line
-    cdef bint _is_flush_due
-    cdef bint _is_gate_shut
 
     cpdef attach(self, object transport)
     cpdef written(self)
     cpdef cork(self)
     cpdef uncork(self)
     cpdef flush(self)
+    cdef _write(self, bytes data)
     cpdef shut_gate(self)
     cpdef open_gate(self)
     cpdef wake(self)

@@ -81,10 +81,13 @@ class Sender:
     def flush(self) -> None:
         """Hand all that the connection has to send to the transport."""
         data = self._connection.data_to_send()
+        if data:
+            self._write(data)
+
+    def _write(self, data: bytes) -> None:
         transport = self.transport
-        if not data or transport is None or transport.is_closing():
-            return
-        transport.write(data)
+        if transport is not None and not transport.is_closing():
+            transport.write(data)
 
     def shut_gate(self) -> None:
         """The transport holds more than ``write_limit``."""
@@ -139,8 +142,13 @@ class Sender:
             await self.change()
 
     def push(self, frame: bytes) -> None:
-        """Send a message that was framed before, without waiting for anything but fragments."""
-        if self._connection.sending_message:
+        """Send a message that was framed before, without waiting for anything but fragments.
+
+        The connection is open.
+        """
+        if self._connection.is_clear():
+            self._write(frame)
+        elif self._connection.sending_message:
             if self._pushed is None:
                 self._pushed = []
             self._pushed.append(frame)

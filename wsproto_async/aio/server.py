@@ -118,7 +118,14 @@ class Server:
     @property
     def connections(self) -> frozenset[WebSocket]:
         """The open connections at this moment."""
-        return frozenset(ws for ws in self._websockets.values() if ws.state is State.OPEN)
+        is_open = State.OPEN
+        return frozenset(
+            [
+                ws
+                for protocol, ws in self._websockets.items()
+                if protocol.connection.state is is_open
+            ]
+        )
 
     def is_serving(self) -> bool:
         """Tell if new connections are accepted."""

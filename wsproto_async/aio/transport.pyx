@@ -93,14 +93,14 @@ cdef class SocketTransport:
     cdef object _sock  # None until somebody asks for it
     cdef ProtocolCore _protocol
     cdef bytearray _unsent
-    cdef int _high
     cdef int _fd
-    cdef int _peer_size
-    cdef char _peer[_MAX_ADDRESS]
-    cdef bint _is_protocol_paused
-    cdef bint _is_reading
     cdef bint _is_closing
     cdef bint _is_eof_due
+    cdef bint _is_reading
+    cdef bint _is_protocol_paused
+    cdef int _high
+    cdef int _peer_size
+    cdef char _peer[_MAX_ADDRESS]
 
     def __dealloc__(self):
         if self._fd >= 0 and self._sock is None:

@@ -17,29 +17,30 @@ cdef object _OPEN
 
 
 cdef class Connection(Lifecycle):
-    cdef object _http
-    cdef FrameParser _parser
-    cdef MessageAssembler _assembler
+    # What sending a message looks at comes first: it is then in one line of the cache.
     cdef list _output
-    cdef bytes _held_pong
-    cdef object _failure
     cdef readonly object codec
-    cdef public object partial_limit
-    cdef readonly object error
-    cdef readonly object close_sent
-    cdef readonly object close_received
-    cdef readonly Py_ssize_t output_size
+    cdef readonly bint sending_message
+    cdef bint _is_client
+    cdef bint _is_encoding
     cdef bint _ended
     cdef bint _eof
     cdef bint _hold_pongs
-    cdef bint _is_client
-    cdef bint _is_encoding
     cdef bint _is_shaking_hands
     cdef public bint drop_messages
     cdef readonly bint eof_due
     cdef public bint hold_failure
     cdef readonly bint received_first
-    cdef readonly bint sending_message
+    cdef readonly Py_ssize_t output_size
+    cdef object _http
+    cdef FrameParser _parser
+    cdef MessageAssembler _assembler
+    cdef bytes _held_pong
+    cdef object _failure
+    cdef public object partial_limit
+    cdef readonly object error
+    cdef readonly object close_sent
+    cdef readonly object close_received
 
     cpdef receive_data(self, object data)
     cpdef receive_eof(self)
@@ -67,6 +68,7 @@ cdef class Connection(Lifecycle):
     cdef _send_close(self, object close)
     cdef _send_frame(self, int opcode, bytes payload, bint fin=*, int rsv=*)
     cpdef send_frame(self, bytes frame)
+    cpdef bint is_clear(self) except -1
     cpdef _write(self, bytes data)
     cpdef check_open(self)
     cpdef closed_error(self)

@@ -389,6 +389,10 @@ class Connection(Lifecycle):
         self._check_no_message()
         self._write(frame)
 
+    def is_clear(self) -> bool:
+        """Tell if nothing waits to be sent and no fragmented message has been begun."""
+        return self._output is None and not self.sending_message
+
     def _write(self, data: bytes) -> None:
         if self._output is None:
             self._output = [data]

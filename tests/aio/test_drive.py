@@ -1,0 +1,235 @@
+"""A handler that goes on ahead of its task is in it all the same: cancelling, timeouts, context."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import warnings
+import weakref
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any
+
+import pytest
+
+from wsproto_async import ConnectionClosedOK, WebSocket, connect, serve
+
+Handler = Callable[[WebSocket], Awaitable[None]]
+
+
+async def ask(handler: Handler, *messages: str) -> list[str]:
+    """Send one message after another, and return what comes until the connection is closed."""
+    answers: list[str] = []
+    async with serve(handler, 0) as server, connect(f"ws://127.0.0.1:{server.port}") as ws:
+        for message in messages:
+            try:
+                await ws.send(message)
+                answers.append(str(await ws.recv()))
+            except ConnectionClosedOK:
+                break
+    return answers
+
+
+async def test_waiting_for_something_else_in_between() -> None:
+    async def handler(ws: WebSocket) -> None:
+        async for message in ws:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
+            await asyncio.gather(asyncio.sleep(0), asyncio.sleep(0.001))
+            await ws.send(f"{message}!")
+
+    assert await ask(handler, "a", "b", "c") == ["a!", "b!", "c!"]
+
+
+async def test_what_a_handler_raises_and_returns_after_a_message() -> None:
+    ends: list[str] = []
+
+    async def handler(ws: WebSocket) -> None:
+        try:
+            await ws.send(await ws.recv())
+            await ws.recv()
+        finally:
+            ends.append("ended")
+
+    assert await ask(handler, "a", "b") == ["a"]
+    assert ends == ["ended"]
+
+
+async def test_a_timeout_while_waiting_and_going_on_after_it() -> None:
+    async def handler(ws: WebSocket) -> None:
+        await ws.send(await ws.recv())  # ahead of the task from here on
+        try:
+            async with asyncio.timeout(0.02):
+                await ws.recv()
+        except TimeoutError:
+            await ws.send("timed out")
+        async for message in ws:
+            await ws.send(message)
+
+    async with serve(handler, 0) as server, connect(f"ws://127.0.0.1:{server.port}") as ws:
+        await ws.send("a")
+        assert [await ws.recv(), await ws.recv()] == ["a", "timed out"]
+        await ws.send("b")
+        assert await ws.recv() == "b"
+
+
+@pytest.mark.parametrize("wait", ["message", "other", "nothing"])
+async def test_a_handler_that_cancels_its_own_task(wait: str) -> None:
+    """It is cancelled at its next wait, whatever it waits for, and once."""
+    seen: list[object] = []
+
+    async def handler(ws: WebSocket) -> None:
+        await ws.send(await ws.recv())
+        await ws.recv()
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel("myself")
+        done = asyncio.get_running_loop().create_future()
+        try:
+            if wait == "message":
+                await ws.recv()
+            elif wait == "other":
+                await done
+            else:
+                await asyncio.sleep(0)
+                await asyncio.sleep(5)
+        except asyncio.CancelledError:
+            seen.append(done.cancelled() if wait == "other" else True)
+            task.uncancel()
+        await asyncio.sleep(0.001)
+        seen.append("went on")
+
+    async with serve(handler, 0) as server, connect(f"ws://127.0.0.1:{server.port}") as ws:
+        await ws.send("a")
+        assert await ws.recv() == "a"
+        await ws.send("b")
+        with pytest.raises(ConnectionClosedOK):
+            await ws.recv()
+    assert seen == [True, "went on"]
+
+
+async def test_a_handler_that_cancels_its_own_task_and_returns() -> None:
+    async def handler(ws: WebSocket) -> None:
+        await ws.send(await ws.recv())
+        await ws.recv()
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+
+    async with serve(handler, 0) as server, connect(f"ws://127.0.0.1:{server.port}") as ws:
+        await ws.send("a")
+        assert await ws.recv() == "a"
+        await ws.send("b")
+        with pytest.raises(ConnectionClosedOK):
+            await ws.recv()
+
+
+async def test_another_task_receives_in_the_handlers_place() -> None:
+    async def handler(ws: WebSocket) -> None:
+        for _ in range(3):
+            await ws.send(await ws.recv())
+            await ws.send(await asyncio.create_task(ws.recv()))
+            await ws.send(await asyncio.wait_for(ws.recv(), 5))
+
+    assert await ask(handler, *"abcdefghi") == list("abcdefghi")
+
+
+async def test_a_handler_need_not_be_a_coroutine() -> None:
+    class Echo:
+        def __init__(self, ws: WebSocket) -> None:
+            self._ws = ws
+
+        def __await__(self) -> Generator[Any, None, None]:
+            for _ in range(2):
+                message = yield from self._ws.recv().__await__()
+                yield from self._ws.send(message).__await__()
+
+    assert await ask(Echo, "a", "b", "c") == ["a", "b"]
+
+
+async def test_two_connections_in_one_handler() -> None:
+    async def echo(ws: WebSocket) -> None:
+        async for message in ws:
+            await ws.send(f"{message}!")
+
+    async with serve(echo, 0) as behind:
+        uri = f"ws://127.0.0.1:{behind.port}"
+
+        async def relay(ws: WebSocket) -> None:
+            async with connect(uri) as other:
+                async for message in ws:
+                    await other.send(message)
+                    await ws.send(await other.recv())
+
+        assert await ask(relay, "a", "b") == ["a!", "b!"]
+
+
+def coroutines_of(ws: WebSocket) -> list[Coroutine[Any, Any, Any]]:
+    return [ws.recv(), ws.send("x"), ws.__anext__()]
+
+
+async def test_a_coroutine_is_awaited_once_and_is_missed_if_never() -> None:
+    async def handler(ws: WebSocket) -> None:
+        await ws.wait_closed()
+
+    async with serve(handler, 0) as server, connect(f"ws://127.0.0.1:{server.port}") as ws:
+        for coroutine in coroutines_of(ws):
+            assert asyncio.iscoroutine(coroutine)
+            coroutine.close()
+            with pytest.raises(RuntimeError):
+                coroutine.send(None)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            coroutines_of(ws)
+            gc.collect()
+        assert [warning.category for warning in caught] == [RuntimeWarning] * 3
+        mistake = ws.recv()
+        with pytest.raises(TypeError):
+            await ws.send(mistake)  # type: ignore[arg-type]
+        mistake.close()
+        sending = ws.send("x")
+        await sending
+        with pytest.raises(RuntimeError, match="already awaited"):
+            await sending
+        thrown = ws.recv()
+        with pytest.raises(ValueError, match="in"):
+            thrown.throw(ValueError("in"))
+
+
+async def test_a_receive_that_is_given_up_lets_others_receive() -> None:
+    async def handler(ws: WebSocket) -> None:
+        await asyncio.sleep(0.01)
+        await ws.send("a")
+
+    async with serve(handler, 0) as server, connect(f"ws://127.0.0.1:{server.port}") as ws:
+        waiting = ws.recv()
+        waiting.send(None)
+        waiting.close()
+        forgotten = ws.recv()
+        forgotten.send(None)
+        del forgotten
+        gc.collect()
+        assert await ws.recv() == "a"
+
+
+async def test_a_closed_connection_is_freed_without_the_garbage_collector() -> None:
+    freed: list[weakref.ref[WebSocket]] = []
+
+    async def handler(ws: WebSocket) -> None:
+        freed.append(weakref.ref(ws))
+        async for message in ws:
+            await ws.send(message)
+
+    async with serve(handler, 0) as server:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(3):
+                async with connect(f"ws://127.0.0.1:{server.port}") as ws:
+                    await ws.send("a")
+                    await ws.recv()
+            async with asyncio.timeout(5):
+                while any(ref() for ref in freed):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        finally:
+            gc.enable()
+    assert len(freed) == 3

@@ -1,0 +1,166 @@
+"""Sockets and their transports, those of the compiled build and those of the loop alike."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import resource
+import socket
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from raw_peer import Frame, RawPeer, tcp_peer
+
+import wsproto_async
+from wsproto_async import ConnectionClosed, WebSocket, connect, serve
+
+HAS_IPV6 = socket.has_ipv6 and os.path.exists("/proc/net/if_inet6")
+
+
+async def echo(ws: WebSocket) -> None:
+    async for message in ws:
+        await ws.send(message)
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", *(["::1"] if HAS_IPV6 else [])])
+async def test_both_ends_know_each_others_addresses(host: str) -> None:
+    seen: list[tuple[object, object]] = []
+
+    async def handler(ws: WebSocket) -> None:
+        seen.append((ws.local_address, ws.remote_address))
+        assert ws.transport.get_extra_info("socket").fileno() >= 0
+        assert ws.transport.get_extra_info("nothing", "default") == "default"
+        await ws.wait_closed()
+        seen.append((None, ws.remote_address))
+
+    where = f"[{host}]" if ":" in host else host
+    async with (
+        serve(handler, 0, host=host) as server,
+        connect(f"ws://{where}:{server.port}") as ws,
+    ):
+        ours = ws.local_address, ws.remote_address
+        assert ours[1][:2] == (host, server.port)
+    assert seen == [(ours[1], ours[0]), (None, ours[0])]
+
+
+async def test_small_frames_are_sent_at_once() -> None:
+    def delays(ws: WebSocket) -> int:
+        sock = ws.transport.get_extra_info("socket")
+        return int(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    nodelay: list[int] = []
+
+    async def handler(ws: WebSocket) -> None:
+        nodelay.append(delays(ws))
+
+    async with serve(handler, 0) as server, connect(f"ws://127.0.0.1:{server.port}") as ws:
+        nodelay.append(delays(ws))
+        await ws.wait_closed()
+    assert all(nodelay)
+    assert len(nodelay) == 2
+
+
+async def test_every_descriptor_is_closed() -> None:
+    async with serve(echo, 0) as server:
+        uri = f"ws://127.0.0.1:{server.port}"
+        await (await connect(uri)).close()  # the loop has what it opens only once
+        before = open_files()
+        for _ in range(5):
+            async with connect(uri) as ws:
+                await ws.send("a")
+                await ws.recv()
+            async with connect(uri) as ws:
+                ws.abort()
+        async with asyncio.timeout(5):
+            while open_files() != before:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def flooded() -> AsyncIterator[tuple[WebSocket, RawPeer]]:
+    """A server's end whose peer does not read until it is asked to."""
+    opened: asyncio.Future[WebSocket] = asyncio.get_running_loop().create_future()
+
+    async def handler(ws: WebSocket) -> None:
+        opened.set_result(ws)
+        await ws.wait_closed()
+
+    async with serve(handler, 0, close_timeout=5) as server, tcp_peer(server.port) as peer:
+        await peer.upgrade()
+        yield await opened, peer
+
+
+async def test_what_the_socket_does_not_take_waits_and_arrives() -> None:
+    message = bytes(range(256)) * 2**12
+    async with flooded() as (ws, peer):
+        sending = asyncio.create_task(_send_all(ws, [message] * 16))
+        async with asyncio.timeout(5):
+            while not ws.transport.get_write_buffer_size():  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        assert ws.buffered_amount > 0
+        for _ in range(16):
+            assert await peer.read_message() == Frame(2, message)
+        await sending
+        assert ws.transport.get_write_buffer_size() == 0
+
+
+async def _send_all(ws: WebSocket, messages: list[bytes]) -> None:
+    for message in messages:
+        await ws.send(message)
+
+
+async def test_the_last_words_wait_for_what_is_before_them() -> None:
+    message = bytes(2**20)
+    async with flooded() as (ws, peer):
+        await ws.send(message)
+        closing = asyncio.create_task(ws.close(1000, "enough"))
+        await asyncio.sleep(0)
+        assert await peer.read_message() == Frame(2, message)
+        assert await peer.read_message() == Frame(8, b"\x03\xe8enough")
+        ws.abort()
+        await closing
+
+
+async def test_a_peer_that_resets_while_something_waits() -> None:
+    async with flooded() as (ws, peer):
+        with pytest.raises(ConnectionClosed):
+            sending = asyncio.create_task(_send_all(ws, [bytes(2**20)] * 64))
+            async with asyncio.timeout(5):
+                while not ws.transport.get_write_buffer_size():  # noqa: ASYNC110
+                    await asyncio.sleep(0)
+                linger = struct.pack("ii", 1, 0)
+                peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                peer.sock.close()
+                await sending
+        await ws.wait_closed()
+        assert ws.close_code == 1006
+
+
+@pytest.mark.skipif(not wsproto_async.compiled, reason="elsewhere it is the loop that accepts")
+async def test_no_descriptors_left_to_accept_with(caplog: pytest.LogCaptureFixture) -> None:
+    """Accepting pauses, without a traceback, and goes on when there is room."""
+    caplog.set_level(logging.WARNING, "wsproto_async")
+    async with serve(echo, 0) as server:
+        with socket.socket() as waiting:
+            waiting.setblocking(False)
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (open_files() - 1, hard))
+            try:
+                await asyncio.get_running_loop().sock_connect(waiting, ("127.0.0.1", server.port))
+                async with asyncio.timeout(5):
+                    while not caplog.records:  # noqa: ASYNC110
+                        await asyncio.sleep(0.01)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            async with connect(f"ws://127.0.0.1:{server.port}") as ws:
+                await ws.send("a")
+                assert await ws.recv() == "a"
+    assert [record.exc_info for record in caplog.records] == [None]
+    assert "accepting pauses" in caplog.text
