@@ -14,7 +14,7 @@ PURE := wsproto_async/codec/*,wsproto_async/extensions/*,wsproto_async/handshake
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-compiled coverage bench plots autobahn interop test-node test-browser lint format types docs build wheel check clean
+.PHONY: help demo test test-compiled coverage bench micro plots autobahn interop test-node test-browser lint format types docs build wheel check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -45,6 +45,9 @@ coverage: $(VENV)/.test ## show what the tests do not reach, in all of the packa
 # Linux, a C compiler, zlib's headers (Debian: zlib1g-dev), node and npm.
 bench: $(VENV)/.bench $(COMPILED)/.done build/load tests/interop/node/node_modules/.done ## measure beside the other libraries and print a table (half an hour)
 	$(PY) benchmarks/run.py $(BENCH)
+
+micro: $(VENV)/.build $(COMPILED)/.done ## measure the layers without IO by size, in time and in instructions (needs valgrind)
+	PYTHONPATH=$(COMPILED) $(PY) benchmarks/micro/run.py $(MICRO)
 
 plots: $(VENV)/.bench ## draw the pictures of docs/performance.md from benchmarks/results.json
 	$(PY) benchmarks/plot.py
@@ -97,7 +100,7 @@ wheel: $(VENV)/.build ## build sdist and wheel into dist/, and install the wheel
 		(cd build && venv/bin/python -I -W error -c 'import wsproto_async as w; print("compiled:", w.compiled)') || exit 1; \
 	done
 
-check: lint types test test-compiled docs interop test-node test-browser autobahn wheel ## all of the above
+check: lint types test test-compiled docs interop test-node test-browser autobahn micro wheel ## all of the above
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) build dist reports docs/_build docs/_generated htmlcov *.egg-info

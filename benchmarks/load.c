@@ -329,7 +329,6 @@ static void opened(struct connection *c) {
     c->stage = OPEN;
     c->head_size = 0;
     open_connections++;
-    if (options.mode == ECHO || options.mode == RAW) send_messages(c, options.depth);
     if (options.mode == HANDSHAKE) {
         handshakes++;
         char out[16];
@@ -535,7 +534,7 @@ static void readable(struct connection *c) {
     bool is_there = c->stage == UPGRADING ? parse_response(c, buffer, (size_t)size)
         : options.mode == RAW ? parse_raw(c, buffer, (size_t)size)
         : parse_frames(c, buffer, (size_t)size);
-    if (is_there && c->stage == OPEN && (options.mode == ECHO || options.mode == RAW)) {
+    if (running && is_there && c->stage == OPEN && (options.mode == ECHO || options.mode == RAW)) {
         int missing = options.depth - (int)(c->newest - c->oldest);
         if (missing > 0) send_messages(c, missing);
     }
@@ -628,6 +627,8 @@ int main(int count, char **arguments) {
     open_all();
     double opening = ((double)now_ns() - start) / 1e9;
     running = true;
+    if (options.mode == ECHO || options.mode == RAW)
+        for (int i = 0; i < options.connections; i++) send_messages(&connections[i], options.depth);
     run_for(options.warmup);
     counting = true;
     uint64_t messages_before = messages, handshakes_before = handshakes;

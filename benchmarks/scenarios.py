@@ -70,7 +70,7 @@ SCENARIOS = {
         "10,000 connections, 256 bytes, 1 in flight",
         "--connections 10000 --warmup 2",
         "cpu_us",
-        (OURS, "websockets"),
+        ("raw", OURS, "picows", "websockets"),
     ),
     "echo-64k": Scenario(
         "10 connections, 64 KiB, 1 in flight",

@@ -9,6 +9,7 @@ cdef class Call:
     cdef give_up(self)
     cdef go_ahead(self)
     cdef bint _go_on(self) except -1
+    cdef object _take_value(self)
 
 
 cdef set_am_send(object kind)

@@ -68,10 +68,15 @@ cdef class Call:
     def __next__(self):
         return self.send(None)
 
+    cdef object _take_value(self):
+        """Return ``value``, and keep nothing of it: what is done may be used again."""
+        value, self.value = self.value, None
+        return value
+
     def send(self, value):
         if self._go_on():
-            return self.value
-        raise StopIteration(self.value)
+            return self._take_value()
+        raise StopIteration(self._take_value())
 
     def throw(self, kind, value=None, traceback=None):
         error = kind if value is None else value
@@ -84,8 +89,8 @@ cdef class Call:
         self.is_begun = self._is_done = True
         self._is_done = not self.throw_in(error)
         if self._is_done:
-            raise StopIteration(self.value)
-        return self.value
+            raise StopIteration(self._take_value())
+        return self._take_value()
 
     def close(self):
         self.is_begun = self._is_done = True
@@ -96,8 +101,9 @@ cdef int am_send(PyObject *self, PyObject *value, PyObject **result) except -1:
     cdef Call call = <Call>self
     result[0] = NULL
     cdef bint waits = call._go_on()
-    Py_INCREF(call.value)
-    result[0] = <PyObject *>call.value
+    taken = call._take_value()
+    Py_INCREF(taken)
+    result[0] = <PyObject *>taken
     return waits
 
 

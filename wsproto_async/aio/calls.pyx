@@ -12,7 +12,16 @@ from .data cimport OP_BINARY, OP_TEXT, encode_data, is_data
 from .protocol cimport ProtocolCore
 from .sender cimport Sender
 
+cdef extern from "Python.h":
+    Py_ssize_t Py_REFCNT(object thing)
+
 __all__ = ["receive_message", "receive_next", "send_message"]
+
+
+# A coroutine that is done and that nobody else holds is used again: making one takes as long as
+# what it does. A connection keeps its last Receive, all connections together the last Send.
+cdef int _HELD_HERE_ONLY = 2  # by the one who keeps it, and by the variable
+cdef Send _spare = None
 
 
 cdef class Receive(Call):
@@ -39,8 +48,9 @@ cdef class Receive(Call):
                     self.value = arrival
                     return True
                 protocol.end_wait()
-        except ConnectionClosedOK:
-            if self._is_iteration:
+        except BaseException as error:
+            self._protocol = None
+            if self._is_iteration and isinstance(error, ConnectionClosedOK):
                 raise StopAsyncIteration from None
             raise
         if self._decode is None:
@@ -48,12 +58,27 @@ cdef class Receive(Call):
         else:
             self.value = convert(protocol.peek_message(), self._decode)  # may raise
             protocol.take_message()
+        self._protocol = None
+        protocol.spare = self
         return False
 
     cdef give_up(self):
         if self._is_waiting:
             self._is_waiting = False
             self._protocol.end_wait()
+
+
+cdef Receive new_receive(ProtocolCore protocol):
+    spare = protocol.spare
+    cdef Receive call
+    if spare is not None and Py_REFCNT(spare) == _HELD_HERE_ONLY:
+        call = <Receive>spare
+        protocol.spare = None
+        call.is_begun = call._is_done = False
+    else:
+        call = Receive.__new__(Receive)
+    call._protocol = protocol
+    return call
 
 
 cdef class Send(Call):
@@ -89,6 +114,9 @@ cdef class Send(Call):
             return Call.step(self)
         self._protocol.connection.send_message(opcode, payload, True, self._compress)
         sender.written()
+        self._protocol = self._message = None
+        global _spare
+        _spare = self
         return False
 
 
@@ -99,21 +127,27 @@ async def send_in_turn(ProtocolCore protocol, int opcode, bytes payload, object 
 
 
 cpdef receive_message(ProtocolCore protocol, object decode):
-    cdef Receive call = Receive.__new__(Receive)
-    call._protocol = protocol
+    cdef Receive call = new_receive(protocol)
     call._decode = decode
+    call._is_iteration = False
     return call
 
 
 cpdef receive_next(ProtocolCore protocol):
-    cdef Receive call = Receive.__new__(Receive)
-    call._protocol = protocol
+    cdef Receive call = new_receive(protocol)
+    call._decode = None
     call._is_iteration = True
     return call
 
 
 cpdef send_message(ProtocolCore protocol, object message, object text, object compress):
-    cdef Send call = Send.__new__(Send)
+    global _spare
+    cdef Send call = _spare
+    if call is not None and Py_REFCNT(call) == _HELD_HERE_ONLY:
+        _spare = None
+        call.is_begun = call._is_done = False
+    else:
+        call = Send.__new__(Send)
     call._protocol = protocol
     call._message = message
     call._text = text

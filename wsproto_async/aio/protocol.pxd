@@ -24,6 +24,7 @@ cdef class ProtocolCore:
     cdef readonly object keepalive
     cdef object _deadline
     cdef public object task
+    cdef object spare
     cdef readonly object transport
     cdef readonly unsigned long long bytes_received
     cdef public long long tick

@@ -77,6 +77,7 @@ class ProtocolCore:
         "place",
         "sender",
         "settings",
+        "spare",
         "task",
         "tick",
         "transport",
@@ -117,6 +118,7 @@ class ProtocolCore:
         self.is_lost = False
         self.is_opened = False
         self.is_partly_received = False
+        self.spare: object = None  # see calls.pyx
         self.task: asyncio.Task[None] | None = None
 
     # asyncio's callbacks

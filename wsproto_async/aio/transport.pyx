@@ -121,7 +121,11 @@ cdef class SocketTransport:
         buffer = PyMemoryView_GET_BUFFER(self._protocol._inbox.view)
         size = recv_some(self._fd, buffer.buf, buffer.len)
         if size > 0:
-            self._protocol.data_received(PyBytes_FromStringAndSize(<char *>buffer.buf, size))
+            try:
+                self._protocol.data_received(PyBytes_FromStringAndSize(<char *>buffer.buf, size))
+            except BaseException as error:
+                self._end(error)
+                raise
         elif size == 0:
             self.pause_reading()
             self._protocol.eof_received()
