@@ -22,7 +22,7 @@ UNITS = {
 
 
 def draw(name: str, rounds: dict[str, list[dict[str, float]]]) -> None:
-    """Draw a scenario as bars: medians, with a line from the least to the most."""
+    """Draw a scenario as bars: medians and p99 latencies, and a line from the least to the most."""
     scenario = SCENARIOS[name]
     values = {
         server: sorted(found[scenario.figure] for found in rounds[server])
@@ -35,7 +35,11 @@ def draw(name: str, rounds: dict[str, list[dict[str, float]]]) -> None:
     ]
     figure, axes = plt.subplots(figsize=(7, 0.6 + 0.36 * len(values)), layout="constrained")
     colours = ["#2a6f97" if server.startswith(OURS) else "#b8c4ce" for server in values]
-    axes.barh(list(values), medians, xerr=spread, color=colours, ecolor="#555")
+    bars = axes.barh(list(values), medians, xerr=spread, color=colours, ecolor="#555")
+    latencies = [statistics.median(found["p99_us"] for found in rounds[s]) for s in values]
+    labels = [f"p99 {latency:,.0f} µs" if latency else "" for latency in latencies]
+    axes.bar_label(bars, labels, padding=4, fontsize=7, color="#555")
+    axes.margins(x=0.15)
     axes.set_title(scenario.title, fontsize=10, loc="left")
     axes.set_xlabel(UNITS[scenario.figure], fontsize=8)
     axes.tick_params(labelsize=8)

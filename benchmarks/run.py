@@ -102,23 +102,29 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--keep", action="store_true", help="write benchmarks/results.json")
     arguments = parser.parse_args()
-    figures: Figures = {}
     for name in arguments.only or SCENARIOS:
         scenario = SCENARIOS[name]
         servers = [s for s in scenario.servers if not arguments.server or s in arguments.server]
-        figures[name] = {server: [] for server in servers}
+        rounds: dict[str, list[dict[str, float]]] = {server: [] for server in servers}
         for _ in range(arguments.rounds):
             for server in servers:
-                figures[name][server].append(measure(server, scenario))
-        report(name, figures[name])
+                rounds[server].append(measure(server, scenario))
+        report(name, rounds)
         sys.stdout.flush()
-    if arguments.keep:
-        machine = {
-            "python": platform.python_version(),
-            "cores": len(CORES),
-            "versions": {peer: version(peer) for peer in PEERS},
-        }
-        RESULTS.write_text(json.dumps({"machine": machine, "figures": figures}, indent=1) + "\n")
+        if arguments.keep:
+            keep(name, rounds)
+
+
+def keep(name: str, rounds: dict[str, list[dict[str, float]]]) -> None:
+    """Put a scenario's rounds into the results, beside the others' that are there."""
+    figures: Figures = json.loads(RESULTS.read_text())["figures"] if RESULTS.exists() else {}
+    figures[name] = rounds
+    machine = {
+        "python": platform.python_version(),
+        "cores": len(CORES),
+        "versions": {peer: version(peer) for peer in PEERS},
+    }
+    RESULTS.write_text(json.dumps({"machine": machine, "figures": figures}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
