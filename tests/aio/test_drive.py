@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
+import sys
 import warnings
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Generator
@@ -233,3 +235,37 @@ async def test_a_closed_connection_is_freed_without_the_garbage_collector() -> N
         finally:
             gc.enable()
     assert len(freed) == 3
+
+
+ABANDONED = """
+import asyncio, gc
+from wsproto_async import connect, serve
+
+async def handler(ws):
+    ws.waiting = asyncio.create_task(ws.recv())
+    await asyncio.sleep(60)
+
+async def main():
+    server = await serve(handler, 0)
+    ws = await connect(f"ws://127.0.0.1:{server.port}")
+    ws.waiting = asyncio.create_task(ws.recv())
+    await asyncio.sleep(0.02)
+
+for _ in range(5):
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(main())
+    loop.close()
+    del loop
+    gc.collect()
+print("survived")
+"""
+
+
+def test_a_loop_that_is_closed_on_waiting_tasks_can_be_collected() -> None:
+    """In a process of its own: what a compiled class does to what was collected ends it."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", ABANDONED], capture_output=True, text=True, timeout=30
+    )
+    assert done.stdout == "survived\n"
+    assert done.returncode == 0
+    assert "excepthook" not in done.stderr

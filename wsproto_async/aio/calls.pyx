@@ -30,9 +30,10 @@ cdef class Receive(Call):
     cdef bint _is_iteration
     cdef bint _is_waiting
 
-    def __dealloc__(self):
+    # Not __dealloc__: the garbage collector may have taken the protocol apart before that.
+    def __del__(self):
         if self._is_waiting:
-            self._protocol.end_wait()
+            self.give_up()
         elif not self.is_begun:
             warn("coroutine 'WebSocket.recv' was never awaited", RuntimeWarning)
 
@@ -87,7 +88,7 @@ cdef class Send(Call):
     cdef object _text
     cdef object _compress
 
-    def __dealloc__(self):
+    def __del__(self):
         if not self.is_begun:
             warn("coroutine 'WebSocket.send' was never awaited", RuntimeWarning)
 

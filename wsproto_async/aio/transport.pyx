@@ -102,9 +102,10 @@ cdef class SocketTransport:
     cdef int _peer_size
     cdef char _peer[_MAX_ADDRESS]
 
-    def __dealloc__(self):
+    def __del__(self):
         if self._fd >= 0 and self._sock is None:
             close_fd(self._fd)
+            self._fd = -1
 
     cdef _start(self):
         self._protocol.connection_made(self)
@@ -325,7 +326,6 @@ cdef start(object loop, int fd, object sock, object protocol):
     transport._sock = sock
     transport._peer_size = peer_of(fd, transport._peer, _MAX_ADDRESS)
     transport._protocol = protocol
-    transport._high = 65536
     transport._start()
 
 

@@ -56,7 +56,7 @@ class Headers(Mapping[str, str]):
         return headers
 
     def pack(self) -> None:
-        """Keep the fields as they go over the wire, in a tenth of the memory, until needed."""
+        """Keep the fields as they go over the wire, in less memory, until they are asked for."""
         self._content = self.serialize()
         self._index = None
 
@@ -150,7 +150,7 @@ def parse_list(headers: Headers, name: str) -> list[str]:
     """Return a field's comma-separated elements (RFC 9110 5.6.1), empty ones left out."""
     values = headers.get_all(name)
     elements = [each.strip(" \t") for value in values for each in value.split(",")]
-    return [element for element in elements if element] if elements else elements
+    return [element for element in elements if element]
 
 
 def parse_tokens(headers: Headers, name: str) -> list[str]:
