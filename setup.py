@@ -24,6 +24,7 @@ SOURCES = [
     "aio/drive.pyx",
     "aio/flow.py",
     "aio/inbox.pyx",
+    "aio/poller.pyx",
     "aio/protocol.py",
     "aio/sender.py",
     "aio/size.pyx",

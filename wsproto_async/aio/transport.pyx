@@ -20,55 +20,36 @@ from libc.limits cimport INT_MAX
 
 from .bind import send_small_frames_at_once, started
 
+from libc.stdint cimport uint32_t
+
+from .poller cimport Poller, Watched, poller_of
 from .protocol cimport ProtocolCore
 
-cdef extern from *:
+cdef extern from * nogil:
     """
-    #ifdef _WIN32
-    #define recv_some(fd, data, size) (errno = ENOSYS, -1)
-    #define send_some(fd, data, size) (errno = ENOSYS, -1)
-    #define accept_some(listener) (errno = ENOSYS, -1)
-    #define peer_of(fd, peer, size) 0
-    #define shut_down_writing(fd) (errno = ENOSYS, -1)
-    #define close_fd(fd) (errno = ENOSYS, -1)
-    #else
-    #include <errno.h>
-    #include <fcntl.h>
+    #include <netinet/in.h>
     #include <sys/socket.h>
     #include <unistd.h>
-    #ifndef MSG_NOSIGNAL  /* macOS: Python ignores SIGPIPE */
-    #define MSG_NOSIGNAL 0
-    #endif
     #define recv_some(fd, data, size) recv(fd, data, (size_t)(size), MSG_DONTWAIT)
     #define send_some(fd, data, size) \\
         send(fd, data, (size_t)(size), MSG_DONTWAIT | MSG_NOSIGNAL)
-    static int accept_some(int listener) {
-    #ifdef __linux__
-        return accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    #else
-        int fd = accept(listener, NULL, NULL);
-        if (fd >= 0) {
-            fcntl(fd, F_SETFD, FD_CLOEXEC);
-            fcntl(fd, F_SETFL, O_NONBLOCK);
-        }
-        return fd;
-    #endif
-    }
+    #define accept_some(fd) accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)
     static int peer_of(int fd, char *peer, int size) {
         socklen_t length = (socklen_t)size;
         if (getpeername(fd, (struct sockaddr *)peer, &length) < 0) return 0;
         return (int)length < size ? (int)length : size;
     }
-    #define shut_down_writing(fd) shutdown(fd, SHUT_WR)
-    #define close_fd(fd) close(fd)
-    #endif
     """
-    int accept_some(int listener) nogil
-    int peer_of(int fd, char *peer, int size) nogil
-    int shut_down_writing(int fd) nogil
-    int close_fd(int fd) nogil
-    Py_ssize_t recv_some(int fd, void *data, Py_ssize_t size) nogil
-    Py_ssize_t send_some(int fd, const void *data, Py_ssize_t size) nogil
+    int SHUT_WR
+    int accept_some(int listener)
+    int close(int fd)
+    int peer_of(int fd, char *peer, int size)
+    int shutdown(int fd, int how)
+    Py_ssize_t recv_some(int fd, void *data, Py_ssize_t size)
+    Py_ssize_t send_some(int fd, const void *data, Py_ssize_t size)
+
+cdef extern from "<sys/epoll.h>":
+    int EPOLLIN, EPOLLOUT
 
 __all__ = ["accept_on", "attach"]
 
@@ -82,21 +63,15 @@ cdef double _PAUSE = 1.0  # seconds without accepting when the system has no roo
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-cdef bint is_supported(object sock):
-    return os.name == "posix" and sock.type == socket.SOCK_STREAM
-
-
-cdef class SocketTransport:
+cdef class SocketTransport(Watched):
     """An :class:`asyncio.Transport` for one protocol on a connected stream socket."""
 
-    cdef object _loop
+    cdef Poller _poller
     cdef object _sock  # None until somebody asks for it
     cdef ProtocolCore _protocol
     cdef bytearray _unsent
-    cdef int _fd
     cdef bint _is_closing
     cdef bint _is_eof_due
-    cdef bint _is_reading
     cdef bint _is_protocol_paused
     cdef int _high
     cdef int _peer_size
@@ -104,7 +79,7 @@ cdef class SocketTransport:
 
     def __del__(self):
         if self._fd >= 0 and self._sock is None:
-            close_fd(self._fd)
+            close(self._fd)
             self._fd = -1
 
     cdef _start(self):
@@ -112,13 +87,16 @@ cdef class SocketTransport:
         if not self._is_closing:
             self.resume_reading()
 
+    cdef on_ready(self, uint32_t events):
+        if events & ~EPOLLOUT and self._events & EPOLLIN:
+            self._read()
+        if events & ~EPOLLIN and self._unsent is not None:
+            self._write_unsent()
+
     # Reading
 
-    def __call__(self):
-        """Read: for the loop, when the socket is readable."""
+    cdef _read(self):
         cdef Py_ssize_t size
-        if not self._is_reading:
-            return
         buffer = PyMemoryView_GET_BUFFER(self._protocol._inbox.view)
         size = recv_some(self._fd, buffer.buf, buffer.len)
         if size > 0:
@@ -135,14 +113,11 @@ cdef class SocketTransport:
             self._end(os_error(c_errno.errno))
 
     def pause_reading(self):
-        if self._is_reading:
-            self._is_reading = False
-            self._loop.remove_reader(self._fd)
+        self._poller.watch(self, self._events & ~EPOLLIN)
 
     def resume_reading(self):
-        if not self._is_reading and not self._is_closing:
-            self._is_reading = True
-            self._loop.add_reader(self._fd, self)
+        if not self._is_closing:
+            self._poller.watch(self, self._events | EPOLLIN)
 
     # Writing
 
@@ -168,16 +143,14 @@ cdef class SocketTransport:
     cdef _wait_to_write(self, const char *data, Py_ssize_t size):
         if self._unsent is None:
             self._unsent = bytearray(data[:size])
-            self._loop.add_writer(self._fd, self._on_writable)
+            self._poller.watch(self, self._events | EPOLLOUT)
         else:
             self._unsent += data[:size]
         if len(self._unsent) > self._high and not self._is_protocol_paused:
             self._is_protocol_paused = True
             self._protocol.pause_writing()
 
-    def _on_writable(self):
-        if self._unsent is None:
-            return
+    cdef _write_unsent(self):
         cdef Py_ssize_t sent = self._send_some(
             PyByteArray_AS_STRING(self._unsent), len(self._unsent)
         )
@@ -187,14 +160,14 @@ cdef class SocketTransport:
         cdef Py_ssize_t left = len(self._unsent)
         if left == 0:
             self._unsent = None
-            self._loop.remove_writer(self._fd)
+            self._poller.watch(self, self._events & ~EPOLLOUT)
         if self._is_protocol_paused and left <= self._high // 4:
             self._is_protocol_paused = False
             self._protocol.resume_writing()
         if self._unsent is None:
             if self._is_closing:
                 self._end(None)
-            elif self._is_eof_due and shut_down_writing(self._fd) < 0:
+            elif self._is_eof_due and shutdown(self._fd, SHUT_WR) < 0:
                 self._end(os_error(c_errno.errno))
 
     def set_write_buffer_limits(self, high):
@@ -209,7 +182,7 @@ cdef class SocketTransport:
     def write_eof(self):
         if not self._is_closing and not self._is_eof_due:
             self._is_eof_due = True
-            if self._unsent is None and shut_down_writing(self._fd) < 0:
+            if self._unsent is None and shutdown(self._fd, SHUT_WR) < 0:
                 raise os_error(c_errno.errno)
 
     # The end
@@ -222,7 +195,7 @@ cdef class SocketTransport:
             self.pause_reading()
             self._is_closing = True
             if self._unsent is None:
-                self._loop.call_soon(self._lost, None)
+                self._protocol.loop.call_soon(self._lost, None)
 
     def abort(self):
         self._end(None)
@@ -230,12 +203,10 @@ cdef class SocketTransport:
     cdef _end(self, object error):
         if self._fd < 0:
             return
-        self.pause_reading()
-        if self._unsent is not None:
-            self._unsent = None
-            self._loop.remove_writer(self._fd)
+        self._poller.watch(self, 0)
+        self._unsent = None
         self._is_closing = True
-        self._loop.call_soon(self._lost, error)
+        self._protocol.loop.call_soon(self._lost, error)
 
     def _lost(self, error):
         if self._fd < 0:
@@ -247,7 +218,7 @@ cdef class SocketTransport:
             protocol.connection_lost(error)
         finally:
             if self._sock is None:
-                close_fd(fd)
+                close(fd)
             else:
                 self._sock.close()
 
@@ -279,27 +250,34 @@ cdef object os_error(int number):
     return OSError(number, os.strerror(number))
 
 
-class Acceptor:
-    """Accepts the connections of one listening socket; ``make_protocol`` makes their protocols."""
+cdef class Acceptor(Watched):
+    """Accepts the connections of one listening socket; ``make`` makes their protocols."""
 
-    def __init__(self, loop, sock, make_protocol):
+    cdef object _loop
+    cdef object _sock
+    cdef object _make
+    cdef object _pause
+    cdef Poller _poller
+
+    def __init__(self, loop, sock, make):
         self._loop = loop
         self._sock = sock
-        self._make = make_protocol
-        self._pause = None
+        self._fd = sock.fileno()
+        self._make = make
+        self._poller = poller_of(loop)
         sock.setblocking(False)
-        loop.add_reader(sock.fileno(), self._accept)
+        self._poller.watch(self, EPOLLIN)
 
-    def _accept(self):
+    cdef on_ready(self, uint32_t events):
         cdef int fd
         for _ in range(_ACCEPTED_AT_ONCE):
-            fd = accept_some(self._sock.fileno())
+            fd = accept_some(self._fd)
             if fd >= 0:
-                start(self._loop, fd, None, self._make())
+                start(self._poller, fd, None, self._make())
             elif c_errno.errno in _NO_ROOM:
                 # The connections that are there must end first; the others wait in the backlog.
                 _logger.warning("accepting pauses: %s", os.strerror(c_errno.errno))
-                self._loop.remove_reader(self._sock.fileno())
+                self._poller.watch(self, 0)
                 self._pause = self._loop.call_later(_PAUSE, self._go_on)
                 return
             elif c_errno.errno != c_errno.ECONNABORTED:
@@ -307,21 +285,18 @@ class Acceptor:
 
     def _go_on(self):
         self._pause = None
-        self._loop.add_reader(self._sock.fileno(), self._accept)
+        self._poller.watch(self, EPOLLIN)
 
     def close(self):
-        if self._sock.fileno() < 0:
-            return
-        if self._pause is None:
-            self._loop.remove_reader(self._sock.fileno())
-        else:
+        if self._pause is not None:
             self._pause.cancel()
+        self._poller.watch(self, 0)
         self._sock.close()
 
 
-cdef start(object loop, int fd, object sock, object protocol):
+cdef start(Poller poller, int fd, object sock, object protocol):
     cdef SocketTransport transport = SocketTransport.__new__(SocketTransport)
-    transport._loop = loop
+    transport._poller = poller
     transport._fd = fd
     transport._sock = sock
     transport._peer_size = peer_of(fd, transport._peer, _MAX_ADDRESS)
@@ -332,7 +307,7 @@ cdef start(object loop, int fd, object sock, object protocol):
 async def accept_on(sock, make_protocol, backlog, tls):
     send_small_frames_at_once(sock)
     loop = asyncio.get_running_loop()
-    if tls or not is_supported(sock):
+    if tls:
         return await started(
             await loop.create_server(
                 make_protocol, sock=sock, backlog=backlog, start_serving=False, **tls
@@ -345,7 +320,7 @@ async def accept_on(sock, make_protocol, backlog, tls):
 async def attach(sock, protocol, tls):
     send_small_frames_at_once(sock)
     loop = asyncio.get_running_loop()
-    if tls or not is_supported(sock):
+    if tls:
         await loop.create_connection(lambda: protocol, sock=sock, **tls)
     else:
-        start(loop, sock.fileno(), sock, protocol)
+        start(poller_of(loop), sock.fileno(), sock, protocol)

@@ -1,0 +1,23 @@
+from libc.stdint cimport uint32_t
+
+
+cdef class Watched:
+    cdef int _fd
+    cdef uint32_t _events
+
+    cdef on_ready(self, uint32_t events)
+
+
+cdef class Poller:
+    cdef object __weakref__
+    cdef object _loop
+    cdef list _watched
+    cdef int _fd
+    cdef int _count
+
+    cdef watch(self, Watched watched, uint32_t events)
+    cdef _open(self)
+    cdef _close(self)
+
+
+cdef Poller poller_of(object loop)
