@@ -24,11 +24,9 @@ SOURCES = [
     "aio/drive.pyx",
     "aio/flow.py",
     "aio/inbox.pyx",
-    "aio/poller.pyx",
     "aio/protocol.py",
     "aio/sender.py",
     "aio/size.pyx",
-    "aio/transport.pyx",
     "aio/websocket.py",
     "codec/frames.py",
     "codec/mask.pyx",
@@ -41,6 +39,8 @@ SOURCES = [
     "sansio/server.py",
     "sansio/state.py",
 ]
+if sys.platform == "linux":  # which has epoll
+    SOURCES += ["aio/poller.pyx", "aio/transport.pyx"]
 DIRECTIVES = {
     "language_level": "3",
     "annotation_typing": False,

@@ -16,6 +16,8 @@ cdef class Poller:
     cdef int _count
 
     cdef watch(self, Watched watched, uint32_t events)
+    cdef watch_again(self, Watched watched)
+    cdef _control(self, int operation, int fd, uint32_t events)
     cdef _open(self)
     cdef _close(self)
 

@@ -4,7 +4,6 @@ For each socket that is ready a loop makes a call in Python, with a context and 
 be brought into the cache. Here it makes one for all of them.
 """
 
-import errno
 import os
 from weakref import WeakKeyDictionary, ref
 
@@ -58,19 +57,13 @@ cdef class Poller:
 
         That comes before the file descriptor is closed.
         """
-        cdef epoll_event event
-        cdef int operation
         if events == watched._events:
             return
+        cdef int operation = EPOLL_CTL_DEL if events == 0 else EPOLL_CTL_MOD
         if watched._events == 0:
             operation = EPOLL_CTL_ADD
             self._open()
-        else:
-            operation = EPOLL_CTL_DEL if events == 0 else EPOLL_CTL_MOD
-        event.events = events
-        event.data.fd = watched._fd
-        if epoll_ctl(self._fd, operation, watched._fd, &event) < 0:
-            raise OSError(c_errno.errno, os.strerror(c_errno.errno))
+        self._control(operation, watched._fd, events)
         watched._events = events
         if operation == EPOLL_CTL_ADD:
             self._count += 1
@@ -81,6 +74,18 @@ cdef class Poller:
             self._watched[watched._fd] = None
             if self._count == 0:
                 self._close()
+
+    cdef watch_again(self, Watched watched):
+        """Call ``on_ready`` in the next turn if it is ready, even if it was so before (EPOLLET)."""
+        if watched._events != 0:
+            self._control(EPOLL_CTL_MOD, watched._fd, watched._events)
+
+    cdef _control(self, int operation, int fd, uint32_t events):
+        cdef epoll_event event
+        event.events = events
+        event.data.fd = fd
+        if epoll_ctl(self._fd, operation, fd, &event) < 0:
+            raise OSError(c_errno.errno, os.strerror(c_errno.errno))
 
     cdef _open(self):
         if self._fd < 0:

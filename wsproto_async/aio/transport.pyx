@@ -49,7 +49,7 @@ cdef extern from * nogil:
     Py_ssize_t send_some(int fd, const void *data, Py_ssize_t size)
 
 cdef extern from "<sys/epoll.h>":
-    int EPOLLIN, EPOLLOUT
+    unsigned int EPOLLET, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
 
 __all__ = ["accept_on", "attach"]
 
@@ -58,6 +58,9 @@ _logger = logging.getLogger("wsproto_async.server")
 cdef enum:
     _MAX_ADDRESS = 28  # bytes of a sockaddr_in6; of a Unix socket's peer nobody needs the name
 
+# An event is for what has come, not for what is there: what a read leaves there is asked for again.
+cdef uint32_t _READ_EVENTS = EPOLLIN | EPOLLRDHUP | EPOLLET
+cdef uint32_t _LAST_EVENTS = EPOLLRDHUP | EPOLLHUP | EPOLLERR
 cdef int _ACCEPTED_AT_ONCE = 128
 cdef double _PAUSE = 1.0  # seconds without accepting when the system has no room for more
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -89,13 +92,13 @@ cdef class SocketTransport(Watched):
 
     cdef on_ready(self, uint32_t events):
         if events & ~EPOLLOUT and self._events & EPOLLIN:
-            self._read()
+            self._read(events)
         if events & ~EPOLLIN and self._unsent is not None:
             self._write_unsent()
 
     # Reading
 
-    cdef _read(self):
+    cdef _read(self, uint32_t events):
         cdef Py_ssize_t size
         buffer = PyMemoryView_GET_BUFFER(self._protocol._inbox.view)
         size = recv_some(self._fd, buffer.buf, buffer.len)
@@ -105,6 +108,8 @@ cdef class SocketTransport(Watched):
             except BaseException as error:
                 self._end(error)
                 raise
+            if size == buffer.len or events & _LAST_EVENTS:
+                self._poller.watch_again(self)
         elif size == 0:
             self.pause_reading()
             self._protocol.eof_received()
@@ -113,11 +118,11 @@ cdef class SocketTransport(Watched):
             self._end(os_error(c_errno.errno))
 
     def pause_reading(self):
-        self._poller.watch(self, self._events & ~EPOLLIN)
+        self._poller.watch(self, self._events & ~_READ_EVENTS)
 
     def resume_reading(self):
         if not self._is_closing:
-            self._poller.watch(self, self._events | EPOLLIN)
+            self._poller.watch(self, self._events | _READ_EVENTS)
 
     # Writing
 
@@ -277,7 +282,7 @@ cdef class Acceptor(Watched):
             elif c_errno.errno in _NO_ROOM:
                 # The connections that are there must end first; the others wait in the backlog.
                 _logger.warning("accepting pauses: %s", os.strerror(c_errno.errno))
-                self._poller.watch(self, 0)
+                self._poller.watch(self, EPOLLET)  # nothing, and still watched: that takes room too
                 self._pause = self._loop.call_later(_PAUSE, self._go_on)
                 return
             elif c_errno.errno != c_errno.ECONNABORTED:
