@@ -24,6 +24,10 @@ class Recorder:
             self._writes.append(data)
         self._transport.write(data)
 
+    def writelines(self, pieces: list[bytes]) -> None:
+        self._writes.append(b"".join(pieces))
+        self._transport.writelines(pieces)
+
     def get_extra_info(self, name: str) -> Any:
         return None if name == "socket" else self._transport.get_extra_info(name)
 

@@ -83,6 +83,19 @@ async def test_every_descriptor_is_closed() -> None:
                 await asyncio.sleep(0)
 
 
+async def test_a_loop_holds_nothing_for_servers_that_are_gone() -> None:
+    async def come_and_go() -> None:
+        async with serve(echo, 0) as server, connect(f"ws://127.0.0.1:{server.port}") as ws:
+            await ws.send("a")
+            assert await ws.recv() == "a"
+
+    await come_and_go()  # the loop has what it opens only once
+    before = open_files()
+    for _ in range(3):
+        await come_and_go()
+    assert open_files() == before
+
+
 @asynccontextmanager
 async def flooded() -> AsyncIterator[tuple[WebSocket, RawPeer]]:
     """A server's end whose peer does not read until it is asked to."""

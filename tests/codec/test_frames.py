@@ -14,6 +14,7 @@ from wsproto_async.codec.frames import (
     check_second_byte,
     check_short_length,
     encode_frame,
+    encode_header,
 )
 from wsproto_async.exceptions import ProtocolError
 
@@ -178,6 +179,8 @@ def test_the_unmasked_examples_of_rfc_6455_5_7(
 def test_the_header_says_the_length_in_the_fewest_bytes(length: int, header: bytes) -> None:
     payload = bytes(i % 251 for i in range(length))
     assert encode_frame(0x2, payload, masked=False) == header + payload
+    assert encode_header(0x2, length) == header
+    assert encode_header(0x1, length, fin=False, rsv=0x40) == b"\x41" + header[1:]
 
 
 @pytest.mark.parametrize(("length", "header"), HEADERS.items())

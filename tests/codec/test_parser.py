@@ -61,15 +61,24 @@ def read(parser: FrameParser, frames: list[Frame], pieces: list[bytes]) -> None:
             pieces.clear()
 
 
-def parse(chunks: list[bytes], *, masked: bool) -> tuple[list[Frame], bytes, str | None]:
-    """Feed ``chunks``; return the frames, the piece of an unfinished one, and what was wrong."""
+def parse(
+    chunks: list[bytes], *, masked: bool, behind: bytes | None = None
+) -> tuple[list[Frame], bytes, str | None]:
+    """Feed ``chunks``; return the frames, the piece of an unfinished one, and what was wrong.
+
+    With ``behind`` they are lent, with these bytes behind each that are none of it.
+    """
     parser = FrameParser(masked)
     frames: list[Frame] = []
     pieces: list[bytes] = []
     try:
         for chunk in chunks:
-            parser.feed(chunk)
+            if behind is None:
+                parser.feed(chunk)
+            else:
+                parser.borrow(chunk + behind, len(chunk))
             read(parser, frames, pieces)
+            parser.keep()
     except ProtocolError as exc:
         return frames, b"".join(pieces), str(exc)
     return frames, b"".join(pieces), None
@@ -345,3 +354,37 @@ def test_any_split_of_any_bytes_gives_the_same(data: bytes, masked: bool, seams:
     whole = parse([data], masked=masked)
     assert parse(cut(data, 1), masked=masked) == whole
     assert parse(cut_at(data, seams), masked=masked) == whole
+
+
+@given(NOISE.map(bytes), st.booleans(), SEAMS, NOISE.map(bytes))
+def test_what_is_borrowed_is_parsed_as_if_it_were_fed(
+    data: bytes, masked: bool, seams: list[int], behind: bytes
+) -> None:
+    assert parse(cut_at(data, seams), masked=masked, behind=behind) == parse([data], masked=masked)
+
+
+@given(st.lists(MESSAGES | CONTROLS, max_size=5), st.booleans(), SEAMS, NOISE.map(bytes))
+def test_frames_in_what_is_borrowed(
+    groups: list[list[Frame]], masked: bool, seams: list[int], behind: bytes
+) -> None:
+    frames = [frame for group in groups for frame in group]
+    wire = b"".join(encode_frame(op, data, fin=fin, masked=masked) for op, fin, data in frames)
+    assert parse(cut_at(wire, seams), masked=masked, behind=behind) == (frames, b"", None)
+
+
+@both_roles
+def test_what_is_borrowed_and_not_taken_is_kept(masked: bool) -> None:
+    """In order with what was there before and what comes after it."""
+    wires = [build(2, b"%04d" % number * 30, masked=masked) for number in range(9)]
+    parser = FrameParser(masked)
+    parser.borrow(wires[0] + wires[1] + b"others'", len(wires[0] + wires[1]))
+    assert parser.read_header()
+    assert parser.read_payload() == b"0000" * 30
+    parser.keep()
+    parser.borrow(b"".join(wires[2:5]) + b"others'", len(b"".join(wires[2:5])))
+    parser.keep()
+    parser.feed(b"".join(wires[5:]))
+    for number in range(1, 9):
+        assert parser.read_header()
+        assert parser.read_payload() == b"%04d" % number * 30
+    assert parser.buffered() == 0

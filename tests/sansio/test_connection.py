@@ -757,6 +757,47 @@ def test_output_is_counted_and_taken_once(side: str) -> None:
     assert connection.data_to_send() == b""
 
 
+@pytest.mark.parametrize("size", [0, 100, 2**14 - 1, 2**14, 2**17])
+@both_sides
+def test_a_long_payload_is_a_piece_of_output_by_itself(side: str, size: int) -> None:
+    connection = opened(side)
+    payload = bytes(size)
+    connection.send_binary(payload)
+    pieces = connection.take_output()
+    assert (connection.output_size, connection.take_output()) == (0, [])
+    if side == "server" and size >= 2**14:
+        assert pieces[1] is payload
+        assert len(pieces) == 2
+    else:
+        assert len(pieces) == 1
+    assert receive(opened("client" if side == "server" else "server"), *pieces) == [payload]
+
+
+@both_sides
+def test_borrowed_data_is_any_other_data_until_it_is_returned(side: str) -> None:
+    connection = connecting(side)
+    start = REQUEST if side == "server" else RESPONSE
+    frames = wire(side, (TEXT, True, b"one"), (TEXT, True, b"two"))
+    connection.borrow_data(start + frames + b"others'", len(start + frames))
+    assert connection.next_event()
+    connection.return_data()
+    if isinstance(connection, ServerConnection):
+        connection.send_response(connection.accept())
+    for _ in range(3):
+        connection.borrow_data(frames + b"others'", len(frames))
+        assert connection.next_event() == "one"
+        connection.return_data()
+        assert connection.next_event() == "two"
+    assert receive(connection) == []
+    assert [connection.next_event() for _ in range(3)] == ["one", "two", None]
+    connection.borrow_data(wire(side, (CLOSE, True, b"")), len(wire(side, (CLOSE, True, b""))))
+    assert [connection.next_event(), connection.next_event()] == [Close(1005), None]
+    connection.return_data()
+    connection.borrow_data(b"after the end", 5)
+    connection.return_data()
+    assert connection.buffered == 0
+
+
 def test_a_message_framed_before_goes_to_many() -> None:
     frame = encode_frame(TEXT, b"news", masked=False)
     for connection in (opened("server"), opened("server")):

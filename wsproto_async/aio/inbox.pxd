@@ -1,4 +1,5 @@
 cdef class Inbox:
+    cdef object place
     cdef readonly object view
 
-    cpdef bytes take(self, Py_ssize_t size)
+    cpdef bytes peek(self, Py_ssize_t size)

@@ -13,13 +13,14 @@ _SIZE: Final = 2**18  # bytes that are read at once
 
 
 class Inbox:
-    """Holds one read at a time: whoever was called with it takes it at once."""
+    """Holds one read at a time, which a transport puts into ``view``."""
 
-    __slots__ = ("view",)
+    __slots__ = ("place", "view")
 
     def __init__(self) -> None:
-        self.view = memoryview(bytearray(_SIZE))
+        self.place = bytearray(_SIZE)
+        self.view = memoryview(self.place)
 
-    def take(self, size: int) -> bytes:
-        """Return the ``size`` bytes that were read."""
+    def peek(self, size: int) -> bytes:
+        """Return bytes that begin with the ``size`` that were read, good until the next read."""
         return bytes(self.view[:size])

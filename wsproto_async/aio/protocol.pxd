@@ -39,7 +39,9 @@ cdef class ProtocolCore:
     cdef public bint is_partly_received
     cdef readonly bint is_reading_paused
 
-    cpdef data_received(self, bytes data)
+    @cython.locals(connection=Connection)
+    cpdef buffer_updated(self, Py_ssize_t nbytes)
+    cdef _received(self, Py_ssize_t size)
     cdef _parse_and_wake(self)
     @cython.locals(connection=Connection, queue=ReceiveQueue)
     cdef _parse(self)

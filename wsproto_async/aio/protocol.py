@@ -135,11 +135,19 @@ class ProtocolCore:
         return self._inbox.view
 
     def buffer_updated(self, nbytes: int) -> None:
-        self.data_received(self._inbox.take(nbytes))
+        connection = self.connection
+        connection.borrow_data(self._inbox.peek(nbytes), nbytes)
+        try:
+            self._received(nbytes)
+        finally:
+            connection.return_data()
 
     def data_received(self, data: bytes) -> None:
-        self.bytes_received += len(data)
         self.connection.receive_data(data)
+        self._received(len(data))
+
+    def _received(self, size: int) -> None:
+        self.bytes_received += size
         self.sender.cork()
         self._parse()
         if self._is_awaited and self._has_arrived():

@@ -1,7 +1,10 @@
+cimport cython
+
 from ..sansio.connection cimport Connection
 from .flow cimport ReceiveQueue, Waiters
 
 cdef Py_ssize_t _CORK_LIMIT
+cdef Py_ssize_t _LONG_ON_AVERAGE
 cdef Py_ssize_t _SLOW_FACTOR
 
 
@@ -21,7 +24,9 @@ cdef class Sender:
     cpdef written(self)
     cpdef cork(self)
     cpdef uncork(self)
+    @cython.locals(size=cython.Py_ssize_t, output=list)
     cpdef flush(self)
+    cdef _write_pieces(self, list pieces, Py_ssize_t size)
     cdef _write(self, bytes data)
     cpdef shut_gate(self)
     cpdef open_gate(self)

@@ -16,6 +16,7 @@ from .flow import ReceiveQueue, Waiters
 __all__ = ["Sender"]
 
 _CORK_LIMIT: Final = 65536  # bytes of replies that may wait for each other
+_LONG_ON_AVERAGE: Final = 8192  # bytes of a piece, from where on joining costs more
 _SLOW_FACTOR: Final = 16  # times write_limit may wait for a peer that nobody waits for
 
 
@@ -80,14 +81,24 @@ class Sender:
 
     def flush(self) -> None:
         """Hand all that the connection has to send to the transport."""
-        data = self._connection.data_to_send()
-        if data:
-            self._write(data)
+        size = self._connection.output_size
+        output = self._connection.take_output()
+        if len(output) == 1:
+            self._write(output[0])
+        elif size:
+            self._write_pieces(output, size)
 
     def _write(self, data: bytes) -> None:
         transport = self.transport
         if transport is not None and not transport.is_closing():
             transport.write(data)
+
+    def _write_pieces(self, pieces: list[bytes], size: int) -> None:
+        transport = self.transport
+        if size < len(pieces) * _LONG_ON_AVERAGE:
+            self._write(b"".join(pieces))
+        elif transport is not None and not transport.is_closing():
+            transport.writelines(pieces)
 
     def shut_gate(self) -> None:
         """The transport holds more than ``write_limit``."""

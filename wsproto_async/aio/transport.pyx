@@ -13,7 +13,7 @@ import socket
 import sys
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.memoryview cimport PyMemoryView_GET_BUFFER
 from libc cimport errno as c_errno
 from libc.limits cimport INT_MAX
@@ -29,10 +29,15 @@ cdef extern from * nogil:
     """
     #include <netinet/in.h>
     #include <sys/socket.h>
+    #include <sys/uio.h>
     #include <unistd.h>
     #define recv_some(fd, data, size) recv(fd, data, (size_t)(size), MSG_DONTWAIT)
     #define send_some(fd, data, size) \\
         send(fd, data, (size_t)(size), MSG_DONTWAIT | MSG_NOSIGNAL)
+    static ssize_t send_pieces(int fd, struct iovec *pieces, int count) {
+        struct msghdr message = {.msg_iov = pieces, .msg_iovlen = (size_t)count};
+        return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
     #define accept_some(fd) accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)
     static int peer_of(int fd, char *peer, int size) {
         socklen_t length = (socklen_t)size;
@@ -40,12 +45,17 @@ cdef extern from * nogil:
         return (int)length < size ? (int)length : size;
     }
     """
+    struct iovec:
+        void *iov_base
+        size_t iov_len
+
     int SHUT_WR
     int accept_some(int listener)
     int close(int fd)
     int peer_of(int fd, char *peer, int size)
     int shutdown(int fd, int how)
     Py_ssize_t recv_some(int fd, void *data, Py_ssize_t size)
+    Py_ssize_t send_pieces(int fd, iovec *pieces, int count)
     Py_ssize_t send_some(int fd, const void *data, Py_ssize_t size)
 
 cdef extern from "<sys/epoll.h>":
@@ -56,6 +66,7 @@ __all__ = ["accept_on", "attach"]
 _logger = logging.getLogger("wsproto_async.server")
 
 cdef enum:
+    _PIECES = 16  # that one system call takes
     _MAX_ADDRESS = 28  # bytes of a sockaddr_in6; of a Unix socket's peer nobody needs the name
 
 # An event is for what has come, not for what is there: what a read leaves there is asked for again.
@@ -104,7 +115,7 @@ cdef class SocketTransport(Watched):
         size = recv_some(self._fd, buffer.buf, buffer.len)
         if size > 0:
             try:
-                self._protocol.data_received(PyBytes_FromStringAndSize(<char *>buffer.buf, size))
+                self._protocol.buffer_updated(size)
             except BaseException as error:
                 self._end(error)
                 raise
@@ -132,13 +143,35 @@ cdef class SocketTransport(Watched):
         if self._is_closing or self._is_eof_due:
             return
         if self._unsent is None:
-            sent = self._send_some(PyBytes_AS_STRING(payload), size)
+            sent = self._sent(send_some(self._fd, PyBytes_AS_STRING(payload), size))
             if sent == size or self._is_closing:
                 return
         self._wait_to_write(PyBytes_AS_STRING(payload) + sent, size - sent)
 
-    cdef Py_ssize_t _send_some(self, const char *data, Py_ssize_t size) except -1:
-        cdef Py_ssize_t sent = send_some(self._fd, data, size)
+    def writelines(self, list pieces):
+        cdef iovec vectors[_PIECES]
+        cdef bytes piece
+        cdef Py_ssize_t sent
+        cdef int i = 0
+        if self._unsent is not None or len(pieces) > _PIECES:
+            self.write(b"".join(pieces))
+            return
+        if self._is_closing or self._is_eof_due:
+            return
+        for piece in pieces:
+            vectors[i].iov_base = PyBytes_AS_STRING(piece)
+            vectors[i].iov_len = len(piece)
+            i += 1
+        sent = self._sent(send_pieces(self._fd, vectors, i))
+        if self._is_closing:
+            return
+        for piece in pieces:
+            if sent < len(piece):
+                self._wait_to_write(PyBytes_AS_STRING(piece) + sent, len(piece) - sent)
+            sent = max(sent - len(piece), 0)
+
+    cdef Py_ssize_t _sent(self, Py_ssize_t sent) except -1:
+        """Return how many bytes a system call has sent, which said ``sent``."""
         if sent >= 0:
             return sent
         if c_errno.errno not in (c_errno.EAGAIN, c_errno.EINTR):
@@ -156,8 +189,8 @@ cdef class SocketTransport(Watched):
             self._protocol.pause_writing()
 
     cdef _write_unsent(self):
-        cdef Py_ssize_t sent = self._send_some(
-            PyByteArray_AS_STRING(self._unsent), len(self._unsent)
+        cdef Py_ssize_t sent = self._sent(
+            send_some(self._fd, PyByteArray_AS_STRING(self._unsent), len(self._unsent))
         )
         if self._unsent is None:  # it failed
             return

@@ -10,7 +10,7 @@ import os
 from functools import cache
 
 from ..exceptions import ProtocolError
-from .mask import join_frame
+from .mask import join_frame, make_header
 from .opcodes import OP_CLOSE, OP_CONTINUATION, is_control, is_known_opcode
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "check_second_byte",
     "check_short_length",
     "encode_frame",
+    "encode_header",
     "usual_first_bytes",
 ]
 
@@ -101,3 +102,8 @@ def encode_frame(
     """Return a whole frame; ``masked`` applies a fresh unpredictable key (RFC 6455 5.3, 10.3)."""
     first = opcode | rsv | 0x80 if fin else opcode | rsv
     return join_frame(first, payload, os.urandom(4) if masked else b"")
+
+
+def encode_header(opcode: int, length: int, fin: bool = True, rsv: int = 0) -> bytes:
+    """Return what comes before the payload of a frame that is not masked."""
+    return make_header(opcode | rsv | 0x80 if fin else opcode | rsv, length, 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sys import maxsize
 from typing import Final
 
-__all__ = ["apply_mask", "join_frame"]
+__all__ = ["apply_mask", "join_frame", "make_header"]
 
 # Big integers of this many bytes at a time: their cost stays linear and their memory small.
 _STEP: Final = 1 << 16
@@ -33,17 +33,19 @@ def apply_mask(
 
 def join_frame(first: int, payload: bytes, masking_key: bytes) -> bytes:
     """Return a frame with the first byte ``first``, masked unless ``masking_key`` is empty."""
-    mask_bit = 0x80 if masking_key else 0
-    length = len(payload)
-    if length < 126:
-        header = bytes((first, mask_bit | length))
-    elif length < 65536:
-        header = bytes((first, mask_bit | 126, length >> 8, length & 0xFF))
-    else:
-        header = bytes((first, mask_bit | 127)) + length.to_bytes(8, "big")
+    header = make_header(first, len(payload), 0x80 if masking_key else 0)
     if masking_key:
         return b"".join((header, masking_key, apply_mask(payload, masking_key)))
     return header + payload
+
+
+def make_header(first: int, length: int, mask_bit: int) -> bytes:
+    """Return a frame's header up to the masking key; ``mask_bit`` is 0x80 or 0."""
+    if length < 126:
+        return bytes((first, mask_bit | length))
+    if length < 65536:
+        return bytes((first, mask_bit | 126, length >> 8, length & 0xFF))
+    return bytes((first, mask_bit | 127)) + length.to_bytes(8, "big")
 
 
 def _xor(data: bytes, masking_key: bytes) -> bytes:

@@ -6,7 +6,7 @@ from libc.string cimport memcpy
 cdef extern from *:
     const Py_ssize_t PY_SSIZE_T_MAX
 
-__all__ = ["apply_mask", "join_frame"]
+__all__ = ["apply_mask", "join_frame", "make_header"]
 
 
 cpdef bytes apply_mask(
@@ -26,16 +26,11 @@ cpdef bytes apply_mask(
 
 cpdef bytes join_frame(int first, bytes payload, bytes masking_key):
     cdef Py_ssize_t length = len(payload)
-    cdef int mask_bit = 0x80 if masking_key else 0
-    cdef int i, encoded = 0 if length < 126 else 2 if length < 65536 else 8
-    cdef bytes frame = PyBytes_FromStringAndSize(NULL, 2 + encoded + len(masking_key) + length)
+    cdef Py_ssize_t start = header_size(length)
+    cdef bytes frame = PyBytes_FromStringAndSize(NULL, start + len(masking_key) + length)
     cdef unsigned char *out = bytes_of(frame)
-    out[0] = <unsigned char>first
-    out[1] = <unsigned char>(mask_bit | (length if length < 126 else 126 if encoded == 2 else 127))
-    out += 2
-    for i in range(encoded):
-        out[i] = <unsigned char>(length >> 8 * (encoded - 1 - i))
-    out += encoded
+    put_header(out, first, length, 0x80 if masking_key else 0)
+    out += start
     if not masking_key:
         memcpy(out, bytes_of(payload), length)
         return frame
@@ -44,6 +39,26 @@ cpdef bytes join_frame(int first, bytes payload, bytes masking_key):
     memcpy(out, bytes_of(masking_key), 4)
     xor(out + 4, bytes_of(payload), length, bytes_of(masking_key))
     return frame
+
+
+cpdef bytes make_header(int first, Py_ssize_t length, int mask_bit):
+    cdef bytes header = PyBytes_FromStringAndSize(NULL, header_size(length))
+    put_header(bytes_of(header), first, length, mask_bit)
+    return header
+
+
+cdef inline int header_size(Py_ssize_t length) noexcept:
+    return 2 if length < 126 else 4 if length < 65536 else 10
+
+
+cdef inline void put_header(
+    unsigned char *out, int first, Py_ssize_t length, int mask_bit
+) noexcept:
+    cdef int i, encoded = header_size(length) - 2
+    out[0] = <unsigned char>first
+    out[1] = <unsigned char>(mask_bit | (length if length < 126 else 126 if encoded == 2 else 127))
+    for i in range(encoded):
+        out[2 + i] = <unsigned char>(length >> 8 * (encoded - 1 - i))
 
 
 cdef inline unsigned char *bytes_of(bytes data) noexcept:

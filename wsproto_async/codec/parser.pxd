@@ -21,9 +21,11 @@ cdef class FrameParser:
     cdef bytes _usual_outside
     cdef bytes _usual_inside
     cdef Py_ssize_t _pos
+    cdef Py_ssize_t _end
     cdef readonly Py_ssize_t remaining
     cdef int _allowed_rsv
     cdef int _mask_bit
+    cdef bint _is_borrowed
     cdef bint _masked
     cdef bint _message_open
     cdef readonly bint fin
@@ -35,10 +37,14 @@ cdef class FrameParser:
     cpdef allow_rsv(self, int rsv)
     @cython.locals(unread=cython.Py_ssize_t)
     cpdef feed(self, bytes data)
+    cpdef borrow(self, bytes data, Py_ssize_t size)
+    cpdef keep(self)
+    cdef _hold(self, bytes data)
     cpdef discard(self)
     cdef bint _refill(self) except -1
     @cython.locals(
-        data=bytes, pos=cython.Py_ssize_t, first=cython.int, usual=bytes, length=cython.int
+        data=bytes, pos=cython.Py_ssize_t, first=cython.int, usual=bytes,
+        length=cython.Py_ssize_t, i=cython.Py_ssize_t
     )
     cpdef bint read_header(self) except -1
     @cython.locals(

@@ -37,6 +37,8 @@ class FrameParser:
         "_allowed_rsv",
         "_backlog",
         "_data",
+        "_end",
+        "_is_borrowed",
         "_mask_bit",
         "_masked",
         "_masking_key",
@@ -56,9 +58,8 @@ class FrameParser:
         self._mask_bit = 0x80 if masked else 0
         self._masking_key = b""
         self._message_open = False
-        self._data = b""
-        self._pos = 0
         self._backlog: bytearray | None = None
+        self._hold(b"")
         self.allow_rsv(0)
         self.in_frame = False
         self.opcode = OP_CONTINUATION
@@ -74,36 +75,52 @@ class FrameParser:
 
     def buffered(self) -> int:
         """How many bytes were fed and not yet taken."""
-        return len(self._data) - self._pos + (0 if self._backlog is None else len(self._backlog))
+        return self._end - self._pos + (0 if self._backlog is None else len(self._backlog))
 
     def feed(self, data: bytes) -> None:
         """Append to the input."""
-        unread = len(self._data) - self._pos
+        unread = self._end - self._pos
         if self._backlog is not None:
             self._backlog += data
         elif unread == 0:
-            self._data = data
-            self._pos = 0
+            self._hold(data)
         elif unread < _JOIN_LIMIT:
-            self._data = self._data[self._pos :] + data
-            self._pos = 0
+            self._hold(self._data[self._pos : self._end] + data)
         else:
             self._backlog = bytearray(data)
 
+    def borrow(self, data: bytes, size: int) -> None:
+        """Append the first ``size`` bytes of ``data``, which stay the caller's after ``keep``."""
+        if self.buffered():
+            self.feed(data[:size])
+        else:
+            self._hold(data)
+            self._end = size
+            self._is_borrowed = True
+
+    def keep(self) -> None:
+        """Copy what has not been taken of what was borrowed."""
+        if self._is_borrowed:
+            self._hold(self._data[self._pos : self._end])
+
     def discard(self) -> None:
         """Forget the input."""
-        self._data = b""
-        self._pos = 0
+        self._hold(b"")
         self._backlog = None
+
+    def _hold(self, data: bytes) -> None:
+        self._data = data
+        self._pos = 0
+        self._end = len(data)
+        self._is_borrowed = False
 
     def _refill(self) -> bool:
         """Forget what was taken and bring the backlog in; False if that brought nothing."""
         if self._pos:
-            self._data = self._data[self._pos :]
-            self._pos = 0
+            self._hold(self._data[self._pos : self._end])
         if self._backlog is None:
             return False
-        self._data += bytes(self._backlog)
+        self._hold(self._data[: self._end] + bytes(self._backlog))
         self._backlog = None
         return True
 
@@ -114,7 +131,7 @@ class FrameParser:
         """
         data = self._data
         pos = self._pos
-        if len(data) - pos >= 4:
+        if self._end - pos >= 4:
             first = data[pos]
             usual = self._usual_inside if self._message_open else self._usual_outside
             if usual[first]:
@@ -125,14 +142,20 @@ class FrameParser:
                     length = data[pos + 2] << 8 | data[pos + 3]
                     if length >= 126:
                         return self._begin_frame(first, length, pos + 4)
+                elif length == 127 and self._end - pos >= 10 and data[pos + 2] < 0x80:
+                    length = 0
+                    for i in range(pos + 2, pos + 10):
+                        length = length << 8 | data[i]
+                    if length >= 65536:
+                        return self._begin_frame(first, length, pos + 10)
         return self._read_any_header()
 
     def _read_any_header(self) -> bool:
-        """Take a header that is split, wrong, a control frame's, or with the longest length."""
+        """Take a header that is split, wrong, or a control frame's."""
         while True:
             data = self._data
             pos = self._pos
-            available = len(data) - pos
+            available = self._end - pos
             if available:
                 first = data[pos]
                 check_first_byte(first, self._message_open, self._allowed_rsv)
@@ -143,7 +166,7 @@ class FrameParser:
                     if length < 126:
                         return self._begin_frame(first, length, pos + 2)
                     size = 2 if length == 126 else 8
-                    encoded = data[pos + 2 : pos + 2 + size]
+                    encoded = data[pos + 2 : min(pos + 2 + size, self._end)]
                     if size == 8 and encoded:
                         check_long_length(encoded)
                     if len(encoded) == size:
@@ -173,16 +196,16 @@ class FrameParser:
         of ``limit`` bytes at most, and an empty one at the end only if the frame itself is empty.
         """
         size = min(self.remaining, limit)
-        available = len(self._data) - self._pos
+        available = self._end - self._pos
         if self._masked and not self._masking_key:
             if size == self.remaining and size + 4 <= available:
                 return self._read_whole_payload()
             if not self._read_masking_key():
                 return None
-            available = len(self._data) - self._pos
+            available = self._end - self._pos
         if size > available:
             self._refill()
-            available = len(self._data) - self._pos
+            available = self._end - self._pos
             if size > available:
                 if available == 0 or self.opcode >= OP_CLOSE:
                     return None
@@ -190,9 +213,8 @@ class FrameParser:
         data = self._data
         pos = self._pos
         end = pos + size
-        if end == len(data):  # not held beside what it becomes
-            self._data = b""
-            self._pos = 0
+        if end == self._end:
+            self._hold(b"")  # not beside what it becomes
         else:
             self._pos = end
         self.remaining -= size
@@ -211,9 +233,8 @@ class FrameParser:
         key_start = self._pos
         start = key_start + 4
         end = start + self.remaining
-        if end == len(data):
-            self._data = b""
-            self._pos = 0
+        if end == self._end:
+            self._hold(b"")
         else:
             self._pos = end
         self.remaining = 0
@@ -221,9 +242,9 @@ class FrameParser:
         return apply_mask(data, data, start, end, key_start)
 
     def _read_masking_key(self) -> bool:
-        if len(self._data) - self._pos < 4:
+        if self._end - self._pos < 4:
             self._refill()
-            if len(self._data) < 4:
+            if self._end < 4:
                 return False
         self._masking_key = self._data[self._pos : self._pos + 4]
         self._pos += 4

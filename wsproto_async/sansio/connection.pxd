@@ -1,11 +1,12 @@
 cimport cython
 
-from ..codec.frames cimport encode_frame
+from ..codec.frames cimport encode_frame, encode_header
 from ..codec.parser cimport FrameParser
 from .messages cimport MessageAssembler
 from .state cimport Lifecycle
 
 cdef Py_ssize_t ENCODED_STEP
+cdef Py_ssize_t _LONG_PIECE
 cdef Py_ssize_t MAX_PAYLOAD
 cdef int OP_BINARY
 cdef int OP_CLOSE
@@ -43,6 +44,8 @@ cdef class Connection(Lifecycle):
     cdef readonly object close_received
 
     cpdef receive_data(self, object data)
+    cpdef borrow_data(self, bytes data, Py_ssize_t size)
+    cpdef return_data(self)
     cpdef receive_eof(self)
     cpdef next_event(self)
     cpdef bint is_partial_held(self) except -1
@@ -61,7 +64,9 @@ cdef class Connection(Lifecycle):
     cdef _receive_control(self, int opcode, bytes payload)
     cdef _fail(self, object error)
     cpdef _end(self, object close)
+    @cython.locals(output=list)
     cpdef bytes data_to_send(self)
+    cpdef list take_output(self)
     cpdef send_message(self, int opcode, bytes payload, bint fin=*, object compress=*)
     cdef _check_no_message(self)
     cdef _send_control(self, int opcode, bytes payload)

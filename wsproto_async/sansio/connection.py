@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from ..codec.close import Close, decode_close, encode_close
-from ..codec.frames import encode_frame
+from ..codec.frames import encode_frame, encode_header
 from ..codec.opcodes import OP_BINARY, OP_CLOSE, OP_CONTINUATION, OP_PING, OP_PONG, OP_TEXT
 from ..codec.parser import MAX_PAYLOAD, FrameParser
 from ..exceptions import (
@@ -30,6 +30,7 @@ from .state import Cause, Lifecycle, State
 
 __all__ = ["Connection"]
 
+_LONG_PIECE: Final = 16384  # bytes of payload, from where on they are not copied into a frame
 _OPEN: Final = State.OPEN
 _OK_CODES: Final = (1000, 1001, 1005)
 
@@ -116,6 +117,19 @@ class Connection(Lifecycle):
             self._http.feed(data)
         else:
             self._parser.feed(data if type(data) is bytes else bytes(data))
+
+    def borrow_data(self, data: bytes, size: int) -> None:
+        """Take the first ``size`` bytes of ``data``, which may change after ``return_data``."""
+        if self._ended or self._failure is not None:
+            return
+        if self._http is not None:
+            self._http.feed(data[:size])
+        else:
+            self._parser.borrow(data, size)
+
+    def return_data(self) -> None:
+        """Keep a copy of what has not been parsed of the data that was borrowed."""
+        self._parser.keep()
 
     def receive_eof(self) -> None:
         """Take note that the peer sends no more; the state is CLOSED from now on.
@@ -285,13 +299,17 @@ class Connection(Lifecycle):
 
     def data_to_send(self) -> bytes:
         """Take the bytes to write to the peer; empty if there are none."""
+        output = self.take_output()
+        return output[0] if len(output) == 1 else b"".join(output)
+
+    def take_output(self) -> list[bytes]:
+        """Take what ``data_to_send`` would give, in the pieces it is made of."""
         output = self._output
         if output is None:
-            return b""
-        data = output[0] if len(output) == 1 else b"".join(output)
+            return []
         self._output = None
         self.output_size = 0
-        return data
+        return output
 
     def send_text(
         self, text: str | bytes, *, fin: bool = True, compress: bool | None = None
@@ -378,7 +396,11 @@ class Connection(Lifecycle):
         self._advance(Cause.CLOSE_SENT)
 
     def _send_frame(self, opcode: int, payload: bytes, fin: bool = True, rsv: int = 0) -> None:
-        self._write(encode_frame(opcode, payload, self._is_client, fin, rsv))
+        if self._is_client or len(payload) < _LONG_PIECE:
+            self._write(encode_frame(opcode, payload, self._is_client, fin, rsv))
+        else:
+            self._write(encode_header(opcode, len(payload), fin, rsv))
+            self._write(payload)
 
     def send_frame(self, frame: bytes) -> None:
         """Send one message that was framed before, and masked if this end is a client's.
