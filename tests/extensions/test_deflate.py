@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsproto_async.exceptions import ProtocolError
+from wsproto_async.extensions import deflate as module
 from wsproto_async.extensions.deflate import DeflateCodec
 
 TAIL = b"\x00\x00\xff\xff"
@@ -323,6 +324,17 @@ def test_final_blocks_are_counted() -> None:
 # What we encode
 
 
+@pytest.fixture(params=["isal", "zlib"])
+def deflater(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the extra "isal" and without it."""
+    isal = pytest.importorskip("isal.isal_zlib") if request.param == "isal" else None
+    monkeypatch.setattr(module, "_isal", isal)
+    monkeypatch.setattr(module, "_shared_deflaters", module._SharedDeflaters())
+
+
+with_each_deflater = pytest.mark.usefixtures("deflater")
+
+
 def inflate(payload: bytes) -> bytes:
     """Decode with nothing but this message (7.2.2)."""
     inflater = zlib.decompressobj(-15)
@@ -331,6 +343,7 @@ def inflate(payload: bytes) -> bytes:
     return text
 
 
+@with_each_deflater
 @pytest.mark.parametrize("level", range(10))
 @pytest.mark.parametrize("bits", [8, 9, 12, 15])
 def test_each_message_stands_alone(level: int, bits: int) -> None:
@@ -342,6 +355,7 @@ def test_each_message_stands_alone(level: int, bits: int) -> None:
         assert inflate(payloads.pop()) == text
 
 
+@with_each_deflater
 def test_fragments_of_several_connections_interleaved() -> None:
     senders = [codec() for _ in range(3)]
     payloads = [b"", b"", b""]
@@ -352,6 +366,7 @@ def test_fragments_of_several_connections_interleaved() -> None:
     assert [inflate(payload) for payload in payloads] == [b"".join(fragments)] * 3
 
 
+@with_each_deflater
 @pytest.mark.parametrize("stateless", [True, False])
 @pytest.mark.parametrize("fragments", list(itertools.product([b"", b"some text " * 20], repeat=3)))
 def test_empty_messages_and_fragments(stateless: bool, fragments: tuple[bytes, ...]) -> None:
@@ -372,15 +387,21 @@ def test_a_context_of_our_own_makes_repetitions_small() -> None:
     assert sizes[0] > 1000 > 50 > sizes[1] >= sizes[2]
 
 
-def test_the_smallest_window_is_kept() -> None:
-    """zlib decodes with a window of 256 bytes what was made for one."""
+@with_each_deflater
+@pytest.mark.parametrize("level", [1, 9])
+@pytest.mark.parametrize("bits", range(8, 16))
+def test_the_window_is_kept(level: int, bits: int) -> None:
+    """zlib decodes with a window of this size what was made for one."""
+    window = 2**bits
+    texts = [NOISE[: window + more] * 5 for more in (-300, -6, 0, 1, 50)]
     for stateless in (True, False):
-        sender = codec(level=9, encode_bits=8, stateless=stateless)
-        receiver = codec(bits=8, stateless=stateless)
-        for text in [*TEXTS, NOISE[:250] * 20, (NOISE[:300] + b"!") * 20]:
-            assert decode(receiver, *cut(sender.encode(text, True), 1)) == text
+        sender = codec(level=level, encode_bits=bits, stateless=stateless)
+        receiver = codec(bits=bits, stateless=stateless)
+        for text in [*TEXTS, *texts]:
+            assert decode(receiver, *cut(sender.encode(text, True), 100)) == text
 
 
+@with_each_deflater
 def test_threads_do_not_share_a_deflater() -> None:
     errors: list[bytes] = []
     barrier = threading.Barrier(4)

@@ -11,6 +11,8 @@ import threading
 import zlib
 from collections.abc import Hashable
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Final, NamedTuple
 
 from ..exceptions import ProtocolError
@@ -42,16 +44,26 @@ class _SharedDeflaters(threading.local):
     def get(self, level: int, bits: int) -> Any:
         deflater = self.by_setting.get((level, bits))
         if deflater is None:
-            deflater = self.by_setting[level, bits] = _new_deflater(level, bits)
+            deflater = self.by_setting[level, bits] = _new_shared_deflater(level, bits)
         return deflater
 
 
 _shared_deflaters: Final = _SharedDeflaters()
+# Optional: the extra "isal".
+_isal: Any = None if find_spec("isal") is None else import_module("isal.isal_zlib")
 
 
 def _new_deflater(level: int, bits: int) -> Any:
     # zlib makes no raw DEFLATE with a window of 2**8, but with 2**9 it uses only 250 bytes of it.
     return zlib.compressobj(level, zlib.DEFLATED, -max(bits, 9))
+
+
+def _new_shared_deflater(level: int, bits: int) -> Any:
+    # ISA-L's level 1 compresses like zlib's in half the time; its state is too big for every
+    # connection to have one. The peer's data are left to zlib.
+    if _isal is not None and level == 1 and bits > 8:
+        return _isal.compressobj(level, zlib.DEFLATED, -bits)
+    return _new_deflater(level, bits)
 
 
 class _Setting(NamedTuple):
