@@ -49,7 +49,7 @@ cdef class FrameParser:
     cpdef bint read_header(self) except -1
     @cython.locals(
         data=bytes, pos=cython.Py_ssize_t, available=cython.Py_ssize_t, first=cython.int,
-        second=cython.int, length=cython.Py_ssize_t, size=cython.int, encoded=bytes
+        second=cython.int, length=cython.int
     )
     cdef bint _read_any_header(self) except -1
     cdef bint _begin_frame(self, int first, Py_ssize_t length, Py_ssize_t pos) except -1

@@ -152,30 +152,23 @@ class FrameParser:
 
     def _read_any_header(self) -> bool:
         """Take a header that is split, wrong, or a control frame's."""
-        while True:
-            data = self._data
-            pos = self._pos
-            available = self._end - pos
-            if available:
-                first = data[pos]
-                check_first_byte(first, self._message_open, self._allowed_rsv)
-                if available > 1:
-                    second = data[pos + 1]
-                    check_second_byte(first, second, self._masked)
-                    length = second & 0x7F
-                    if length < 126:
-                        return self._begin_frame(first, length, pos + 2)
-                    size = 2 if length == 126 else 8
-                    encoded = data[pos + 2 : min(pos + 2 + size, self._end)]
-                    if size == 8 and encoded:
-                        check_long_length(encoded)
-                    if len(encoded) == size:
-                        length = int.from_bytes(encoded, "big")
-                        if size == 2:
-                            check_short_length(length)
-                        return self._begin_frame(first, length, pos + 2 + size)
-            if not self._refill():
-                return False
+        data = self._data
+        pos = self._pos
+        available = self._end - pos
+        if available:
+            first = data[pos]
+            check_first_byte(first, self._message_open, self._allowed_rsv)
+            if available > 1:
+                second = data[pos + 1]
+                check_second_byte(first, second, self._masked)
+                length = second & 0x7F
+                if length < 126:
+                    return self._begin_frame(first, length, pos + 2)
+                if length == 126 and available >= 4:
+                    check_short_length(data[pos + 2] << 8 | data[pos + 3])
+                elif length == 127 and available > 2:
+                    check_long_length(data[pos + 2 : min(pos + 10, self._end)])
+        return self._refill() and self.read_header()
 
     def _begin_frame(self, first: int, length: int, pos: int) -> bool:
         self._pos = pos
