@@ -12,7 +12,7 @@ import os
 import socket
 import sys
 
-from cpython.bytearray cimport PyByteArray_AS_STRING
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.memoryview cimport PyMemoryView_GET_BUFFER
 from libc cimport errno as c_errno
@@ -180,7 +180,7 @@ cdef class SocketTransport(Watched):
 
     cdef _wait_to_write(self, const char *data, Py_ssize_t size):
         if self._unsent is None:
-            self._unsent = bytearray(data[:size])
+            self._unsent = PyByteArray_FromStringAndSize(data, size)
             self._poller.watch(self, self._events | EPOLLOUT)
         else:
             self._unsent += data[:size]
