@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,8 @@ def test_each_hot_module_is_compiled_or_none() -> None:
     }
     sources = [*SOURCES.rglob("*.pxd"), *SOURCES.rglob("*.pyx")]
     hot = {path.relative_to(SOURCES).with_suffix("") for path in sources}
+    if sys.platform != "linux":
+        hot -= {Path("aio/poller"), Path("aio/transport")}
     assert compiled == (hot if wsproto_async.compiled else set())
 
 
