@@ -7,7 +7,7 @@ cdef class Arrival:
     cdef Call ahead
     cdef object context
     cdef public bint _asyncio_future_blocking
-    cdef bint _is_cancelled
+    cdef object _cancelled
 
     cpdef arrive(self)
     cpdef arrive_soon(self)

@@ -24,7 +24,7 @@ class Arrival:
     __slots__ = (
         "_asyncio_future_blocking",
         "_callback",
-        "_is_cancelled",
+        "_cancelled",
         "_loop",
         "ahead",
         "context",
@@ -34,7 +34,7 @@ class Arrival:
         self._loop = loop
         self._callback: Callable[[Arrival], object] | None = None
         self.context: Context | None = None
-        self._is_cancelled = False
+        self._cancelled: asyncio.CancelledError | None = None
         self._asyncio_future_blocking = False
         self.ahead: Any = None
 
@@ -46,6 +46,7 @@ class Arrival:
         callback, context = self._callback, self.context
         if callback is not None and context is not None:
             self._callback = self.context = None
+            self._asyncio_future_blocking = False
             try:
                 context.run(callback, self)
             except (SystemExit, KeyboardInterrupt) as exc:
@@ -57,6 +58,7 @@ class Arrival:
         if self._callback is not None:
             self._loop.call_soon(self._callback, self, context=self.context)
             self._callback = self.context = self.ahead = None
+            self._asyncio_future_blocking = False
 
     # Asked for by a task
 
@@ -81,18 +83,22 @@ class Arrival:
     def add_done_callback(
         self, callback: Callable[[Arrival], object], *, context: Context | None = None
     ) -> None:
+        if self._callback is not None:
+            # What goes ahead has begun another task, which waits first: its own can but look again.
+            self._loop.call_soon(self._callback, self, context=self.context)
+            self.ahead = None
         self._callback = callback
         self.context = context
 
     def result(self) -> None:
-        if self._is_cancelled:
-            self._is_cancelled = False
-            raise asyncio.CancelledError
+        cancelled, self._cancelled = self._cancelled, None
+        if cancelled is not None:
+            raise cancelled
 
     def cancel(self, msg: Any = None) -> bool:
         if self._callback is None:
             return False
-        self._is_cancelled = True
+        self._cancelled = asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)
         self.arrive_soon()
         return True
 

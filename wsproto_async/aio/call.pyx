@@ -34,11 +34,12 @@ cdef class Call:
         return waits
 
     cdef bint throw_in(self, object error) except -1:
-        if self.inner is None:
+        throw = getattr(self.inner, "throw", None)  # an iterator need not have it
+        if throw is None:
             self.give_up()
             raise error
         try:
-            self.value = self.inner.throw(error)
+            self.value = throw(error)
         except StopIteration as stop:
             self.value = stop.value
             return False
@@ -46,8 +47,9 @@ cdef class Call:
 
     cdef give_up(self):
         """Nobody will go on with it."""
-        if self.inner is not None:
-            self.inner.close()
+        close = getattr(self.inner, "close", None)
+        if close is not None:
+            close()
 
     cdef go_ahead(self):
         """Go on before the task that awaits it does."""

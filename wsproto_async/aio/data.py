@@ -26,7 +26,7 @@ def encode_data(data: Data, text: bool | None) -> tuple[int, bytes]:
         return OP_BINARY if text is False else OP_TEXT, data.encode()
     if not is_data(data):
         raise TypeError(f"data must be str or bytes-like, not {type(data).__name__}")
-    payload = data if isinstance(data, bytes) else bytes(data)
+    payload = data if type(data) is bytes else bytes(data)
     if text:
         payload.decode()
         return OP_TEXT, payload

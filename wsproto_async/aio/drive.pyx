@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Coroutine
 
 from asyncio import CancelledError, current_task
 from asyncio.tasks import _enter_task, _leave_task
+from inspect import isawaitable
 
 from .arrival cimport Arrival
 from .call cimport Call, set_am_send
@@ -77,16 +78,20 @@ cdef class Drive(Call):
                 _leave_task(self._arrival._loop, self._task)
         finally:
             PyContext_Exit(context)
-        if not self._is_waiting or self.value is not self._arrival:
+        if self._arrival.ahead is not self:  # another task waits now, and this one is woken
+            self._is_ahead = True
+        elif not self._is_waiting or self.value is not self._arrival:
             self._is_ahead = True
             self._arrival.ahead = None
             self._arrival.arrive()
 
 
 def iterator_of(awaitable):
-    if not isinstance(awaitable, Awaitable):
-        raise TypeError(f"object {type(awaitable).__name__} can't be used in 'await' expression")
-    return awaitable.__await__()
+    if isinstance(awaitable, Awaitable):
+        return awaitable.__await__()
+    if isawaitable(awaitable):
+        return awaitable  # a generator that types.coroutine() has marked
+    raise TypeError(f"object {type(awaitable).__name__} can't be used in 'await' expression")
 
 
 cpdef drive(object handler, Arrival arrival):

@@ -84,7 +84,8 @@ cdef class Poller:
         cdef epoll_event event
         event.events = events
         event.data.fd = fd
-        if epoll_ctl(self._fd, operation, fd, &event) < 0:
+        # What is removed may have been already, by a copy of this process.
+        if epoll_ctl(self._fd, operation, fd, &event) < 0 and operation != EPOLL_CTL_DEL:
             raise OSError(c_errno.errno, os.strerror(c_errno.errno))
 
     cdef _open(self):
@@ -113,6 +114,9 @@ cdef class Poller:
             try:
                 watched.on_ready(events[i].events)
             except (SystemExit, KeyboardInterrupt):
+                for watched in [self._watched[events[j].data.fd] for j in range(i + 1, count)]:
+                    if watched is not None:
+                        self.watch_again(watched)
                 raise
             except BaseException as error:
                 self._loop.call_exception_handler(

@@ -21,6 +21,7 @@ cdef class ProtocolCore:
     cdef Arrival _arrival
     cdef Inbox _inbox
     cdef object _timer
+    cdef object _shared
     cdef readonly object keepalive
     cdef object _deadline
     cdef public object task
@@ -39,7 +40,6 @@ cdef class ProtocolCore:
     cdef public bint is_partly_received
     cdef readonly bint is_reading_paused
 
-    @cython.locals(connection=Connection)
     cpdef buffer_updated(self, Py_ssize_t nbytes)
     cdef _received(self, Py_ssize_t size)
     cdef _parse_and_wake(self)

@@ -63,6 +63,7 @@ class ProtocolCore:
         "_owner",
         "_queue",
         "_read_limit",
+        "_shared",
         "_takes_part",
         "_timer",
         "bytes_received",
@@ -98,9 +99,9 @@ class ProtocolCore:
         connection.partial_limit = settings.read_limit
         self.settings = settings
         self.loop = loop
-        common = shared(loop)
-        self._inbox = common.inbox
-        self._timer = common.timer
+        self._shared = shared(loop)
+        self._inbox = self._shared.inbox
+        self._timer = self._shared.timer
         self._queue = ReceiveQueue(settings.read_limit)
         self._arrival = Arrival(loop)
         self._is_awaited = False
@@ -135,12 +136,8 @@ class ProtocolCore:
         return self._inbox.view
 
     def buffer_updated(self, nbytes: int) -> None:
-        connection = self.connection
-        connection.borrow_data(self._inbox.peek(nbytes), nbytes)
-        try:
-            self._received(nbytes)
-        finally:
-            connection.return_data()
+        self.connection.borrow_data(self._inbox.peek(nbytes), nbytes)
+        self._received(nbytes)
 
     def data_received(self, data: bytes) -> None:
         self.connection.receive_data(data)
@@ -149,7 +146,11 @@ class ProtocolCore:
     def _received(self, size: int) -> None:
         self.bytes_received += size
         self.sender.cork()
-        self._parse()
+        try:
+            self._parse()
+        finally:
+            # Before the handler runs: what it does may make another connection read.
+            self.connection.return_data()
         if self._is_awaited and self._has_arrived():
             self._arrival.arrive()  # the handler runs now
         self.sender.uncork()

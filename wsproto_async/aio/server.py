@@ -230,7 +230,7 @@ class Server:
 
     def handshake_received(self, protocol: ProtocolCore, message: Request | Response) -> None:
         run = self._run(protocol, self._websockets[protocol])
-        task = self._loop.create_task(run, name=_TASK_NAME)
+        task = self._loop.create_task(run, name=_TASK_NAME, context=self._context.copy())
         protocol.task = task
         task.add_done_callback(self._on_task_done, context=self._context)
 

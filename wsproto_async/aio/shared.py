@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from .inbox import Inbox
 from .timer import SharedTimer
@@ -14,19 +14,22 @@ __all__ = ["Shared", "shared"]
 class Shared:
     """One timer, and one place to read into."""
 
-    __slots__ = ("inbox", "timer")
+    __slots__ = ("__weakref__", "inbox", "timer")
 
     def __init__(self) -> None:
         self.inbox = Inbox()
         self.timer = SharedTimer()
 
 
-_by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Shared] = WeakKeyDictionary()
+# The connections keep it, and it keeps them, and so the loop: kept here, none of it would ever go.
+_by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, ref[Shared]] = WeakKeyDictionary()
 
 
 def shared(loop: asyncio.AbstractEventLoop) -> Shared:
-    """Return what the connections of ``loop`` share."""
-    found = _by_loop.get(loop)
+    """Return what the connections of ``loop`` share while there is one."""
+    reference = _by_loop.get(loop)
+    found = None if reference is None else reference()
     if found is None:
-        found = _by_loop[loop] = Shared()
+        found = Shared()
+        _by_loop[loop] = ref(found)
     return found

@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import sys
+from asyncio.trsock import TransportSocket
 
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from cpython.bytes cimport PyBytes_AS_STRING
@@ -59,7 +60,7 @@ cdef extern from * nogil:
     Py_ssize_t send_some(int fd, const void *data, Py_ssize_t size)
 
 cdef extern from "<sys/epoll.h>":
-    unsigned int EPOLLET, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
+    unsigned int EPOLLET, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP
 
 __all__ = ["accept_on", "attach"]
 
@@ -70,15 +71,15 @@ cdef enum:
     _MAX_ADDRESS = 28  # bytes of a sockaddr_in6; of a Unix socket's peer nobody needs the name
 
 # An event is for what has come, not for what is there: what a read leaves there is asked for again.
-cdef uint32_t _READ_EVENTS = EPOLLIN | EPOLLRDHUP | EPOLLET
-cdef uint32_t _LAST_EVENTS = EPOLLRDHUP | EPOLLHUP | EPOLLERR
+cdef uint32_t _READ_EVENTS = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET
+cdef uint32_t _MORE_EVENTS = EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR  # a read stops before those
 cdef int _ACCEPTED_AT_ONCE = 128
 cdef double _PAUSE = 1.0  # seconds without accepting when the system has no room for more
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 cdef class SocketTransport(Watched):
-    """An :class:`asyncio.Transport` for one protocol on a connected stream socket."""
+    """What :mod:`..protocol` needs of an :class:`asyncio.Transport`, on a connected stream socket."""
 
     cdef Poller _poller
     cdef object _sock  # None until somebody asks for it
@@ -119,7 +120,7 @@ cdef class SocketTransport(Watched):
             except BaseException as error:
                 self._end(error)
                 raise
-            if size == buffer.len or events & _LAST_EVENTS:
+            if size == buffer.len or events & _MORE_EVENTS:
                 self._poller.watch_again(self)
         elif size == 0:
             self.pause_reading()
@@ -268,7 +269,7 @@ cdef class SocketTransport(Watched):
         if name in ("socket", "sockname") and self._fd >= 0:
             if self._sock is None:
                 self._sock = socket.socket(fileno=self._fd)
-            return self._sock if name == "socket" else self._sock.getsockname()
+            return TransportSocket(self._sock) if name == "socket" else self._sock.getsockname()
         return default
 
 

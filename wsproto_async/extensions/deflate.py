@@ -41,11 +41,14 @@ class _SharedDeflaters(threading.local):
     def __init__(self) -> None:
         self.by_setting: dict[Hashable, Any] = {}
 
-    def get(self, level: int, bits: int) -> Any:
-        deflater = self.by_setting.get((level, bits))
+    def encode(self, level: int, bits: int, payload: bytes) -> bytes:
+        deflater = self.by_setting.pop((level, bits), None)
         if deflater is None:
-            deflater = self.by_setting[level, bits] = _new_shared_deflater(level, bits)
-        return deflater
+            deflater = _new_shared_deflater(level, bits)
+        data: bytes = deflater.compress(payload) + deflater.flush(zlib.Z_FULL_FLUSH)
+        # Not after an exception in between, which anything may raise: it has not forgotten then.
+        self.by_setting[level, bits] = deflater
+        return data
 
 
 _shared_deflaters: Final = _SharedDeflaters()
@@ -132,11 +135,11 @@ class DeflateCodec(Codec):
         return len(payload) >= self._threshold
 
     def encode(self, payload: bytes, fin: bool) -> bytes:
-        deflater, flush = self._deflater, zlib.Z_SYNC_FLUSH
+        deflater, setting = self._deflater, self._setting
         if deflater is None:
-            deflater = _shared_deflaters.get(self._setting.level, self._setting.encode_bits)
-            flush = zlib.Z_FULL_FLUSH
-        data: bytes = deflater.compress(payload) + deflater.flush(flush)
+            data = _shared_deflaters.encode(setting.level, setting.encode_bits, payload)
+        else:
+            data = deflater.compress(payload) + deflater.flush(zlib.Z_SYNC_FLUSH)
         if not fin:
             return data
         # Nothing to flush, nothing came: an empty block without its tail then (7.2.3.6).
