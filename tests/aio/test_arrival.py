@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 
 import pytest
 import uvloop
@@ -109,6 +109,19 @@ async def test_nobody_waits() -> None:
     assert arrival.cancel() is False
 
 
+async def test_who_waited_first_looks_again_when_another_waits() -> None:
+    """As when a handler that goes on has begun an eager task, which receives in its place."""
+    arrival = Arrival(asyncio.get_running_loop())
+    called: list[str] = []
+    for waiting in ("first", "second"):
+        arrival.begin(False)
+        arrival.add_done_callback(lambda _, who=waiting: called.append(who), context=copy_context())
+    await asyncio.sleep(0)
+    assert called == ["first"]
+    arrival.arrive()
+    assert called == ["first", "second"]
+
+
 async def test_what_is_here_is_not_waited_for() -> None:
     arrival = Arrival(asyncio.get_running_loop())
     assert await wait_for(arrival, True) == "arrived"
@@ -120,7 +133,7 @@ async def test_cancelling_the_task_and_waiting_again() -> None:
     await asyncio.sleep(0)
     waiting.cancel("enough")
     arrival.arrive()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(asyncio.CancelledError, match="enough"):
         await waiting
     again = asyncio.create_task(wait_for(arrival))
     await asyncio.sleep(0)

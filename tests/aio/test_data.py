@@ -37,6 +37,7 @@ def test_is_not_data(message: object) -> None:
         (b"\xff", False, (OP_BINARY, b"\xff")),
         (TEXT.encode(), True, (OP_TEXT, TEXT.encode())),
         (bytearray(b"x"), None, (OP_BINARY, b"x")),
+        (type("Bytes", (bytes,), {})(b"x"), None, (OP_BINARY, b"x")),
         (memoryview(b"abcd")[1:3], None, (OP_BINARY, b"bc")),
         (memoryview(b"abcdef")[::2], None, (OP_BINARY, b"ace")),
         (

@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -241,6 +242,29 @@ async def test_how_a_handler_ends_whose_connection_was_closed(
         await until(lambda: server.stats().connections == 0)
     assert logged(caplog) == (["connection handler failed"] if is_logged else [])
     assert caplog.text.count("LookupError: mine") == is_logged
+
+
+async def test_handlers_run_in_the_context_of_their_server() -> None:
+    """Each in a copy of its own."""
+    whose: ContextVar[str] = ContextVar("whose")
+    seen: list[str] = []
+
+    async def handler(ws: WebSocket) -> None:
+        seen.append(whose.get())
+        whose.set("changed")
+
+    async def start(name: str) -> Server:
+        whose.set(name)
+        return await serve(handler, 0)
+
+    servers = [await asyncio.create_task(start(name)) for name in ("first", "second")]
+    for server in (*servers, *servers):
+        async with connect(f"ws://127.0.0.1:{server.port}") as ws:
+            await ws.wait_closed()
+    for server in servers:
+        server.close()
+        await server.wait_closed()
+    assert seen == ["first", "second"] * 2
 
 
 @pytest.mark.logs_errors

@@ -13,10 +13,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from raw_peer import BINARY, UPGRADE, Frame, RawPeer, frame, head, tcp_peer
+from raw_peer import BINARY, UPGRADE, Frame, RawPeer, frame, head, let_it_read, tcp_peer, until
 
 import wsproto_async
-from wsproto_async import ConnectionClosed, WebSocket, connect, serve
+from wsproto_async import ConnectionClosed, Server, WebSocket, connect, serve
 
 HAS_IPV6 = socket.has_ipv6 and os.path.exists("/proc/net/if_inet6")
 
@@ -36,7 +36,9 @@ async def test_both_ends_know_each_others_addresses(host: str) -> None:
 
     async def handler(ws: WebSocket) -> None:
         seen.append((ws.local_address, ws.remote_address))
-        assert ws.transport.get_extra_info("socket").fileno() >= 0
+        sock = ws.transport.get_extra_info("socket")
+        assert sock.fileno() >= 0
+        assert not isinstance(sock, socket.socket), "it is not the caller's to close"
         assert ws.transport.get_extra_info("nothing", "default") == "default"
         await ws.wait_closed()
         seen.append((None, ws.remote_address))
@@ -152,6 +154,68 @@ async def test_all_of_a_burst_is_read_though_nothing_comes_after_it() -> None:
             await loop.run_in_executor(None, peer.sendall, frames * 256)
             async with asyncio.timeout(5):
                 await finished
+
+
+async def test_what_comes_behind_urgent_data_is_read() -> None:
+    async with serve(echo, 0) as server, tcp_peer(server.port) as peer:
+        await peer.upgrade()
+        await let_it_read()
+        peer.sock.send(frame(BINARY, b"one"))
+        peer.sock.send(b"!", socket.MSG_OOB)
+        peer.sock.send(frame(BINARY, b"two"))
+        assert [await peer.read_message(), await peer.read_message()] == [
+            Frame(BINARY, b"one"),
+            Frame(BINARY, b"two"),
+        ]
+
+
+def test_an_interrupted_callback_takes_no_others_event_along() -> None:
+    """Several connections are ready in the turn of the loop in which one handles Ctrl-C."""
+    received: list[str | bytes] = []
+
+    async def handler(ws: WebSocket) -> None:
+        received.append(await ws.recv())
+
+    class Interrupting(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            logger.removeHandler(self)
+            raise KeyboardInterrupt
+
+    logger = logging.Logger("interrupting", logging.DEBUG)
+
+    async def prepare() -> None:
+        for sock in socks[1:]:
+            sock.connect(("127.0.0.1", server.port))
+            sock.send(head(*UPGRADE))
+            await loop.run_in_executor(None, sock.recv, 4096)
+        socks[0].connect(("127.0.0.1", server.port))
+        await let_it_read()
+        logger.addHandler(Interrupting())
+        socks[0].send(b"no request\r\n\r\n")
+        for number, sock in enumerate(socks[1:]):
+            sock.send(frame(BINARY, b"%d" % number))
+
+    async def see_it_through() -> None:
+        await until(lambda: len(received) == 4)
+        server.close(grace=0)
+        await server.wait_closed()
+
+    async def start() -> Server:
+        return await serve(handler, 0, logger=logger)
+
+    socks = [socket.socket() for _ in range(5)]
+    loop = asyncio.new_event_loop()
+    try:
+        server = loop.run_until_complete(start())
+        with pytest.raises(KeyboardInterrupt):
+            loop.run_until_complete(prepare())
+            loop.run_until_complete(asyncio.sleep(5))
+        loop.run_until_complete(see_it_through())
+    finally:
+        for sock in socks:
+            sock.close()
+        loop.close()
+    assert sorted(received) == [b"0", b"1", b"2", b"3"]
 
 
 async def test_the_last_words_wait_for_what_is_before_them() -> None:

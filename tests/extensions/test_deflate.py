@@ -402,6 +402,27 @@ def test_the_window_is_kept(level: int, bits: int) -> None:
 
 
 @with_each_deflater
+class Interrupted:
+    """A deflater that is interrupted between its two calls, as Ctrl-C may do."""
+
+    def __init__(self) -> None:
+        self._deflater = zlib.compressobj(1, zlib.DEFLATED, -15)
+
+    def compress(self, data: bytes) -> bytes:
+        return self._deflater.compress(data)
+
+    def flush(self, mode: int) -> bytes:
+        raise KeyboardInterrupt
+
+
+@with_each_deflater
+def test_a_message_whose_compression_was_broken_off_is_in_no_other() -> None:
+    module._shared_deflaters.by_setting[1, 15] = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        codec().encode(b"a secret", True)
+    assert inflate(codec().encode(b"for others", True)) == b"for others"
+
+
 def test_threads_do_not_share_a_deflater() -> None:
     errors: list[bytes] = []
     barrier = threading.Barrier(4)

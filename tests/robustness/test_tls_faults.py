@@ -12,7 +12,17 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trustme
-from raw_peer import TEXT, UPGRADE, close_frame, frame, head, tcp_peer, until, within
+from raw_peer import (
+    TEXT,
+    UPGRADE,
+    close_frame,
+    frame,
+    head,
+    let_it_read,
+    tcp_peer,
+    until,
+    within,
+)
 
 from wsproto_async import ConnectionClosed, Server, WebSocket, connect, serve
 
@@ -39,6 +49,45 @@ def client_context(authority: trustme.CA) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority.configure_trust(context)
     return context
+
+
+async def test_closing_a_tls_connection_inside_another_ones_read(
+    server_context: ssl.SSLContext, client_context: ssl.SSLContext
+) -> None:
+    """What its transport still decrypts does not get among what was read."""
+    opened: asyncio.Future[WebSocket] = asyncio.get_running_loop().create_future()
+    received: list[str | bytes] = []
+
+    async def pause(ws: WebSocket) -> None:
+        opened.set_result(ws)
+        await ws.wait_closed()
+
+    async def receive(ws: WebSocket) -> None:
+        async for message in ws:
+            received.append(message)
+            if message == "go":
+                await (await opened).close()
+
+    async with (
+        serve(pause, 0, ssl=server_context, close_timeout=CLOSE_TIMEOUT) as paused,
+        serve(receive, 0) as server,
+        tcp_peer(server.port) as peer,
+    ):
+        reader, writer = await asyncio.open_connection("127.0.0.1", paused.port, ssl=client_context)
+        writer.write(head(*UPGRADE))
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(frame(TEXT, b"more than a queue takes") * 60 + close_frame(1000))
+        protocol = (await opened)._protocol
+        await until(lambda: protocol.is_reading_paused)
+        writer.write(frame(TEXT, b"others'") * 1000)
+        await writer.drain()
+        await let_it_read()
+        await peer.upgrade()
+        messages = ["go", *map(str, range(100))]
+        await peer.send(b"".join(frame(TEXT, message.encode()) for message in messages))
+        await until(lambda: len(received) >= len(messages))
+        assert received == messages
+        writer.transport.abort()
 
 
 class Served:
