@@ -1,5 +1,8 @@
 from libc.stdint cimport uint32_t
 
+cdef extern from "<sys/epoll.h>" nogil:
+    uint32_t EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP
+
 
 cdef class Watched:
     cdef int _fd

@@ -18,12 +18,14 @@ from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.memoryview cimport PyMemoryView_GET_BUFFER
 from libc cimport errno as c_errno
 from libc.limits cimport INT_MAX
+from libc.stdint cimport uint32_t
 
 from .bind import send_small_frames_at_once, started
 
-from libc.stdint cimport uint32_t
-
-from .poller cimport Poller, Watched, poller_of
+from .poller cimport (
+    EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP,
+    Poller, Watched, poller_of,
+)
 from .protocol cimport ProtocolCore
 
 cdef extern from * nogil:
@@ -58,9 +60,6 @@ cdef extern from * nogil:
     Py_ssize_t recv_some(int fd, void *data, Py_ssize_t size)
     Py_ssize_t send_pieces(int fd, iovec *pieces, int count)
     Py_ssize_t send_some(int fd, const void *data, Py_ssize_t size)
-
-cdef extern from "<sys/epoll.h>":
-    unsigned int EPOLLET, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP
 
 __all__ = ["accept_on", "attach"]
 
