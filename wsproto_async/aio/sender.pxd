@@ -12,13 +12,14 @@ cdef class Sender:
     cdef Connection _connection
     cdef readonly object transport
     cdef list _pushed
-    cdef bint _is_gate_shut
+    cdef readonly bint is_gate_shut
     cdef int _in_line
     cdef bint _is_flush_due
     cdef ReceiveQueue _unread
     cdef Waiters _waiters
     cdef object _line
     cdef Py_ssize_t _write_limit
+    cdef readonly unsigned long long bytes_sent
 
     cpdef attach(self, object transport)
     cpdef written(self)
