@@ -36,6 +36,8 @@ class TrustedProxies:
     def __contains__(self, host: str) -> bool:
         if host == "unix":
             return self._trusts_unix
+        if not self._networks:
+            return False
         try:
             address = ip_address(host.partition("%")[0])
         except ValueError:
