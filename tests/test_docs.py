@@ -1,7 +1,6 @@
 """What the documentation shows is what happens.
 
-Every Python block of README.md, the tutorial and the other pages below compiles. A block whose first
-line is a comment that names a file (``# server.py``) is a program: the programs of one section
+Every Python block of the pages below compiles. A block whose first line is a comment that names a file (``# server.py``) is a program: the programs of one section
 are written into one folder, ``server.py`` is started, and then each console block is held against
 what its commands print. 8765 stands for a free port.
 """
