@@ -25,7 +25,8 @@ class Peer:
         self.sock = sock
         self.wire = wire
         self.received = received
-        self.sent = 0
+        self.sent = 0  # bytes since the connection is open
+        self.unsent = b""  # the rest of a frame that was broken off
         self.changed = asyncio.Event()  # set by whatever is received
         self._gap = gap
         self._loop = asyncio.get_running_loop()
@@ -52,6 +53,15 @@ class Peer:
         if self._outgoing.pending:
             await self._loop.sock_sendall(self.sock, self._outgoing.read())
 
+    async def send_until_cut_off(self, data: bytes) -> None:
+        """Send over and over until the other end's system says that nobody is there."""
+        try:
+            while True:
+                await self.send(data)
+                await self.pause(0.005)
+        except ConnectionError:
+            self.received.is_cut_off = True
+
     async def send(self, data: bytes) -> None:
         self.sent += len(data)
         if self._tls is None:
@@ -66,12 +76,23 @@ class Peer:
             await self.send(data[start : start + size])
             await self.pause()
 
-    async def send_until_stalled(self, data: bytes, seconds: float = 0.2) -> None:
-        """Send over and over until nothing goes out for that long, or the other end hangs up."""
-        with suppress(TimeoutError, ConnectionError):
-            while True:
-                async with asyncio.timeout(seconds):
-                    await self.send(data)
+    async def send_until_stalled(self, data: bytes, times: int, seconds: float = 0.2) -> None:
+        """Send so many times, or until nothing goes out for that long or the other end hangs up.
+
+        What a stall leaves over is ``unsent``. Not over TLS.
+        """
+        whole = memoryview(data * times)
+        last_progress = self._loop.time()
+        with suppress(ConnectionError):
+            while self.sent < len(whole) and self._loop.time() - last_progress < seconds:
+                try:
+                    self.sent += self.sock.send(whole[self.sent : self.sent + 65536])
+                    last_progress = self._loop.time()
+                    await asyncio.sleep(0)
+                except BlockingIOError:
+                    await asyncio.sleep(0.01)
+        left = len(whole) - self.sent
+        self.unsent = bytes(whole[self.sent :][: left % len(data)])
 
     async def pause(self, seconds: float = 0.0) -> None:
         """Let the other end read."""

@@ -25,7 +25,9 @@ class Received:
         self.headers: dict[str, str] = {}
         self.body = b""
         self.frames: list[Frame] = []  # whole messages and control frames
+        self.close: Frame | None = None  # the last of them
         self.is_over = False
+        self.is_cut_off = False  # nobody is there any more, not even to drop what comes
         self.fault: str | None = None
         self._masked = masked
         self._buffer = bytearray()
@@ -50,11 +52,6 @@ class Received:
             pass
 
     @property
-    def close(self) -> Frame | None:
-        """The Close frame."""
-        return next((frame for frame in self.frames if frame.opcode == CLOSE), None)
-
-    @property
     def is_verdict(self) -> bool:
         """Tell if the connection has been refused or closed, or is about to be."""
         refused = self.status is not None and self.status != 101
@@ -74,7 +71,8 @@ class Received:
             return
         self.status = number
         self.headers = {
-            name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+            name.lower(): value.strip()
+            for name, _, value in (line.partition(":") for line in lines)
         }
         self.is_open = number == 101
         if "permessage-deflate" in self.headers.get("sec-websocket-extensions", ""):
@@ -123,6 +121,8 @@ class Received:
         if frame.opcode >= CLOSE:
             if not first & 0x80 or len(frame.payload) > 125 or frame.opcode > PONG:
                 self.fault = "a control frame is wrong"
+            if frame.opcode == CLOSE:
+                self.close = frame
             self.frames.append(frame)
             return
         begun = self._begun
@@ -159,4 +159,6 @@ class Received:
         if self.fault is not None:
             parts.append(f"({self.fault})")
         parts.append("hung up" if self.is_over else "still connected")
+        if self.is_cut_off:
+            parts.append("cut off")
         return ", ".join(parts)

@@ -75,9 +75,7 @@ def echo(payload: bytes, opcode: int = TEXT) -> Expectation:
 
 
 def pong(payload: bytes) -> Expectation:
-    return Expectation(
-        "a Pong", lambda got: any(frame == (PONG, payload) for frame in got.frames)
-    )
+    return Expectation("a Pong", lambda got: any(frame == (PONG, payload) for frame in got.frames))
 
 
 def response_without(extension: str) -> Expectation:
@@ -94,6 +92,14 @@ def response_with(name: str, value: str) -> Expectation:
         f"101 with {name}: {value}",
         lambda got: _is_alive(got) and value in got.headers.get(name.lower(), ""),
         probes=True,
+    )
+
+
+def cut_off(expectation: Expectation) -> Expectation:
+    """And then whatever is still sent comes back as RST: the transport is gone."""
+    return Expectation(
+        f"{expectation}, and nobody listens any more",
+        lambda got: expectation.holds(got) and got.is_cut_off,
     )
 
 
@@ -118,7 +124,7 @@ class Row:
     that proves what is wrong, so nothing may come before it. ``needs`` names what the server must
     offer or be set up with; see ``NEEDS`` in runner.py. ``raw`` rows do not speak TLS on a port
     that does. ``lasts`` is the limit whose time the reaction may take. ``memory`` bounds what the
-    server may hold meanwhile, in bytes.
+    server may hold meanwhile, in bytes, beside what a connection at rest costs.
     """
 
     id: str
@@ -151,5 +157,3 @@ class Held:
     id: str
     title: str
     test: str
-
-

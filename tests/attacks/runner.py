@@ -37,6 +37,8 @@ NEEDS = {
     "send_timeout": "the seconds until a peer that takes nothing is dropped (--send-timeout)",
     "frame_timeout": "the seconds in which a begun frame must go on (--frame-timeout)",
 }
+_TO_SEND = 30.0  # seconds
+_AT_ONCE = 8  # rows, on the command line
 _LIMITS = ("open_timeout", "close_timeout", "ping_timeout", "send_timeout", "frame_timeout")
 
 
@@ -68,21 +70,24 @@ class Outcome(NamedTuple):
 OnSent = Callable[[], Awaitable[None]]
 
 
-async def run(row: Row, target: Target, *, split: bool = False, on_sent: OnSent | None = None) -> Outcome:
+async def run(
+    row: Row, target: Target, *, split: bool = False, on_sent: OnSent | None = None
+) -> Outcome:
     """Run a row, whole or byte by byte; ``on_sent`` is awaited before the end of it."""
-    missing = [NEEDS.get(need, f"a server set up with {need}") for need in row.needs - target.provides]
+    missing = [
+        NEEDS.get(need, f"a server set up with {need}") for need in row.needs - target.provides
+    ]
     if missing:
         return Outcome(row, "skipped", f"needs {', '.join(missing)}")
     try:
-        async with asyncio.timeout(target.time(row)), _connected(row, target) as peer:
+        async with _connected(row, target) as peer:
             if row.opened:
-                await _open(peer, row.lines)
+                async with asyncio.timeout(target.patience):
+                    await _open(peer, row.lines)
                 if peer.received.status != 101:
                     return Outcome(row, "WRONG", f"no opening handshake: {peer.received}")
-            await talk(row, peer, split=split, on_sent=on_sent)
-    except TimeoutError:
-        pass
-    except OSError as exc:
+            await talk(row, peer, target.time(row), split=split, on_sent=on_sent)
+    except (OSError, TimeoutError) as exc:
         return Outcome(row, "WRONG", f"no connection: {exc}")
     return judge(row, peer.received)
 
@@ -111,20 +116,33 @@ async def _open(peer: Peer, lines: Iterable[str]) -> None:
     await peer.send(peer.wire.request("", *lines))
     while not peer.received.is_open and await peer.receive():
         pass
+    peer.sent = 0
 
 
 async def talk(
-    row: Row, peer: Peer, *, split: bool = False, on_sent: OnSent | None = None
+    row: Row,
+    peer: Peer,
+    seconds: float,
+    *,
+    split: bool = False,
+    on_sent: OnSent | None = None,
 ) -> None:
-    """Send the row over an open connection and read until its expectation holds, or the end."""
+    """Send the row over a connection and read until its expectation holds, or the end.
+
+    That may take so many ``seconds``, and sending a while itself.
+    """
     reading = asyncio.create_task(_read(peer)) if row.reads else None
     try:
-        await _send(row, peer, split)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_TO_SEND + seconds):
+                await _send(row, peer, split)
         if on_sent is not None:
             await on_sent()
         if reading is None:
             reading = asyncio.create_task(_read(peer))
-        await _await_reaction(row, peer)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await _await_reaction(row, peer)
     finally:
         if reading is not None:
             reading.cancel()
@@ -156,6 +174,9 @@ async def _send(row: Row, peer: Peer, split: bool) -> None:
 async def _await_reaction(row: Row, peer: Peer) -> None:
     received = peer.received
     probed = closed = False
+    if peer.unsent:
+        with suppress(ConnectionError):
+            await peer.send(peer.unsent)
     while not received.is_over and received.fault is None and not row.expect.holds(received):
         if row.expect.probes and received.is_open and not probed:
             probed = True
@@ -180,23 +201,21 @@ async def play_server(
     peer = Peer(sock, wire, received, 0.0)
     loop = asyncio.get_running_loop()
     request = b""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(patience):
-            while b"\r\n\r\n" not in request:
-                request += await loop.sock_recv(sock, 2**16)
-            key = re.search(rb"Sec-WebSocket-Key: (.*)\r\n", request)
-            assert key is not None
-            extension = DEFLATE if DEFLATE in row.lines else "X-None: 1"
-            await peer.send(
-                head(
-                    "HTTP/1.1 101 Switching Protocols",
-                    "Upgrade: websocket",
-                    "Connection: Upgrade",
-                    f"Sec-WebSocket-Accept: {accept_token(key[1].decode())}",
-                    extension,
-                )
-            )
-            await talk(row, peer, split=split)
+    async with asyncio.timeout(patience):
+        while b"\r\n\r\n" not in request:
+            request += await loop.sock_recv(sock, 2**16)
+    key = re.search(rb"Sec-WebSocket-Key: (.*)\r\n", request)
+    assert key is not None
+    await peer.send(
+        head(
+            "HTTP/1.1 101 Switching Protocols",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            f"Sec-WebSocket-Accept: {accept_token(key[1].decode())}",
+            *row.lines,
+        )
+    )
+    await talk(row, peer, patience, split=split)
     return judge(row, peer.received)
 
 
@@ -266,6 +285,15 @@ def _target(options: argparse.Namespace) -> Target:
     )
 
 
+async def _try(row: Row, target: Target, only_whole: bool) -> Outcome:
+    outcome = await run(row, target)
+    if outcome.state == "ok" and row.cuts and row.play is None and not only_whole:
+        outcome = await run(row, target, split=True)
+        if outcome.state == "WRONG":
+            outcome = outcome._replace(got=f"byte by byte: {outcome.got}")
+    return outcome
+
+
 async def _main(options: argparse.Namespace) -> int:
     target = _target(options)
     try:
@@ -275,18 +303,15 @@ async def _main(options: argparse.Namespace) -> int:
         return 2
     prefixes = tuple(options.only.split(","))
     counts = {"ok": 0, "WRONG": 0, "skipped": 0}
-    for row in ROWS:
-        if not row.id.startswith(prefixes):
-            continue
-        outcome = await run(row, target)
-        if outcome.state == "ok" and row.cuts and row.play is None and not options.whole:
-            outcome = await run(row, target, split=True)
-            if outcome.state == "WRONG":
-                outcome = outcome._replace(got=f"byte by byte: {outcome.got}")
-        counts[outcome.state] += 1
-        print(f"{row.id}  {outcome.state:7}  {row.title}")
-        if outcome.state != "ok":
-            print(f"              expected: {row.expect}\n              got: {outcome.got}")
+    chosen = [row for row in ROWS if row.id.startswith(prefixes)]
+    for start in range(0, len(chosen), _AT_ONCE):
+        batch = chosen[start : start + _AT_ONCE]
+        tries = (_try(row, target, options.whole) for row in batch)
+        for row, state, got in await asyncio.gather(*tries):
+            counts[state] += 1
+            print(f"{row.id}  {state:7}  {row.title}")
+            if state != "ok":
+                print(f"              expected: {row.expect}\n              got: {got}")
     print(", ".join(f"{count} {state}" for state, count in counts.items()))
     return 1 if counts["WRONG"] else 0
 

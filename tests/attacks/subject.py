@@ -11,6 +11,7 @@ import gc
 import json
 import logging
 import resource
+import socket
 import ssl
 import sys
 import tracemalloc
@@ -51,6 +52,10 @@ def raise_for_a_path(ws: WebSocket, request: Request) -> Response | None:
     return None
 
 
+def health(ws: WebSocket, request: Request) -> Response | None:
+    return Response(200, body="fine\n") if request.path == "/health" else None
+
+
 async def never_decide(ws: WebSocket, request: Request) -> Response | None:
     await asyncio.get_running_loop().create_future()
     return None
@@ -83,6 +88,8 @@ def options(needs: Iterable[str], tls: ssl.SSLContext | None = None) -> dict[str
                 found["handler"] = push
             case "raising":
                 found["handler"], found["process_request"] = raise_as_told, raise_for_a_path
+            case "health":
+                found["process_request"] = health
             case "undecided":
                 found["process_request"] = never_decide
             case "wrong_subprotocol":
@@ -114,22 +121,26 @@ async def main(limits: dict[str, Any]) -> None:
     if "files" in limits:
         count = limits.pop("files")
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
-    server = await serve(echo, 0, **limits)
+    # What a peer does not read is to stay here, not in the kernel.
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+    sock.bind(("127.0.0.1", 0))
+    server = await serve(echo, sock=sock, **limits)
     print(server.port, flush=True)
-    objects = held = 0
+    objects = 0
     while command := await loop.run_in_executor(None, sys.stdin.readline):
         if command == "begin\n":
             gc.collect()
             objects = len(gc.get_objects())
             tracemalloc.start()
-            held = tracemalloc.get_traced_memory()[0]
             report: dict[str, int] = {}
         else:
-            peak = tracemalloc.get_traced_memory()[1] - held
-            tracemalloc.stop()
+            peak = tracemalloc.get_traced_memory()[1]
             gc.collect()
+            kept = tracemalloc.get_traced_memory()[0]
+            tracemalloc.stop()
             grown = len(gc.get_objects()) - objects
-            report = {"peak": peak, "objects": grown, "errors": errors.count}
+            report = {"peak": peak, "kept": kept, "objects": grown, "errors": errors.count}
         print(json.dumps(report), flush=True)
 
 

@@ -10,6 +10,7 @@ from row import (
     Row,
     accepted,
     any_of,
+    cut_off,
     echo,
     hang_up,
     response_with,
@@ -23,21 +24,22 @@ __all__ = ["HANDSHAKE"]
 CLIENT_HELLO = bytes.fromhex("16030100c8010000c40303") + bytes(range(189))
 VERSION_13 = ("Sec-WebSocket-Version", "13")
 UPGRADE = ("Upgrade", "websocket")
+malformed = status(400)
 refused = any_of(hang_up, status(400))
 expired = any_of(hang_up, status(408, 503))
 
 
-def line(id: str, title: str, start: str, expect: Expectation = status(400)) -> Row:
+def line(id: str, title: str, start: str, expect: Expectation = malformed) -> Row:
     """A request that is right but for its first line."""
     return Row(id, title, expect, lambda wire: wire.request(start))
 
 
-def more(id: str, title: str, *lines: str, expect: Expectation = status(400)) -> Row:
+def more(id: str, title: str, *lines: str, expect: Expectation = malformed) -> Row:
     """A request that is right but for lines added."""
     return Row(id, title, expect, lambda wire: wire.request("", *lines))
 
 
-def other(id: str, title: str, name: str, *lines: str, expect: Expectation = status(400)) -> Row:
+def other(id: str, title: str, name: str, *lines: str, expect: Expectation = malformed) -> Row:
     """A request that is right but for the lines in place of one field's."""
     replaced = {name.replace("-", "_"): None}
     return Row(id, title, expect, lambda wire: wire.request("", *lines, **replaced))
@@ -75,17 +77,13 @@ async def finish_at_once(peer: Peer) -> None:
 
 
 async def another_request_after_the_refusal(peer: Peer) -> None:
-    await peer.send(peer.wire.request(Upgrade=None) + peer.wire.request())
-    while not peer.received.is_over:
-        await peer.send(peer.wire.request())
-        await peer.pause(0.02)
+    await peer.send(peer.wire.request(Upgrade=None))
+    await peer.send_until_cut_off(peer.wire.request())
 
 
 def hosts() -> Iterator[Row]:
     yield other("H17", "no Host", "Host")
-    yield Row(
-        "H17", "Host twice", status(400), lambda wire: wire.request("", f"Host: {wire.host}")
-    )
+    yield Row("H17", "Host twice", status(400), lambda wire: wire.request("", f"Host: {wire.host}"))
     for title, value in {
         "empty": "",
         "a list": "localhost, other",
@@ -264,47 +262,102 @@ def bodies() -> Iterator[Row]:
 
 
 HANDSHAKE = [
-    Row("H01", "nothing", expired, silence, cuts=False, lasts="open_timeout",
-        needs=frozenset({"open_timeout"}), memory=lambda wire: 2**14),
+    Row(
+        "H01",
+        "nothing",
+        expired,
+        silence,
+        cuts=False,
+        lasts="open_timeout",
+        needs=frozenset({"open_timeout"}),
+        memory=lambda wire: 2**10,
+    ),
     *(
-        Row("H01", f"{title} and nothing more", expired, begun, cuts=False, lasts="open_timeout",
-            needs=frozenset({"open_timeout"}), memory=lambda wire: 2**14)
+        Row(
+            "H01",
+            f"{title} and nothing more",
+            expired,
+            begun,
+            cuts=False,
+            lasts="open_timeout",
+            needs=frozenset({"open_timeout"}),
+            memory=lambda wire: 2**10,
+        )
         for title, begun in {
             "a method": b"GET",
             "a request line": b"GET / HTTP/1.1\r\n",
             "a head but for its last line": lambda wire: wire.request()[:-2],
         }.items()
     ),
-    Row("H02", "a header line, slowly, without an end", expired, play=drip,
-        lasts="open_timeout", needs=frozenset({"open_timeout"})),
+    Row(
+        "H02",
+        "a header line, slowly, without an end",
+        expired,
+        play=drip,
+        lasts="open_timeout",
+        needs=frozenset({"open_timeout"}),
+    ),
     line("H03", "a request line over 8 KiB", f"GET /{'a' * 9000} HTTP/1.1", status(414)),
     Row("H03", "a request line without an end", status(414), b"GET /" + b"a" * 9000),
     line("H03", "a method over 8 KiB", "G" * 9000, status(414)),
     more("H04", "a header line over 8 KiB", f"X-A: {'a' * 9000}", expect=status(431)),
     more("H04", "a field's name over 8 KiB", f"{'X' * 9000}: a", expect=status(431)),
-    Row("H04", "a header line without an end", status(431),
-        lambda wire: wire.request()[:-2] + b"X-A: " + b"a" * 9000),
+    Row(
+        "H04",
+        "a header line without an end",
+        status(431),
+        lambda wire: wire.request()[:-2] + b"X-A: " + b"a" * 9000,
+    ),
     more("H04", "a header line of 8 KiB", f"X-A: {'a' * 8187}", expect=accepted),
     more("H05", "101 fields", *(f"X-{n}: a" for n in range(96)), expect=status(431)),
     more("H05", "10,000 fields", *("X: a" for _ in range(10_000)), expect=status(431)),
     more("H05", "100 fields", *(f"X-{n}: a" for n in range(95)), expect=accepted),
-    more("H06", "a head over 64 KiB", *(f"X-{n}: {'a' * 8000}" for n in range(128)),
-         expect=status(431)),
-    Row("H07", "20 MB of one header line in small pieces", status(431), play=endless_head,
-        memory=lambda wire: 2 * 65536),
-    Row("H08", "lines that end in LF", status(400),
-        lambda wire: wire.request().replace(b"\r\n", b"\n")),
-    Row("H08", "a request line that ends in LF", status(400),
-        lambda wire: wire.request().replace(b"\r\n", b"\n", 1)),
+    more(
+        "H06",
+        "a head over 64 KiB",
+        *(f"X-{n}: {'a' * 8000}" for n in range(128)),
+        expect=status(431),
+    ),
+    Row(
+        "H07",
+        "20 MB of one header line in small pieces",
+        status(431),
+        play=endless_head,
+        memory=lambda wire: 2 * 65536,
+    ),
+    Row(
+        "H08",
+        "lines that end in LF",
+        status(400),
+        lambda wire: wire.request().replace(b"\r\n", b"\n"),
+    ),
+    Row(
+        "H08",
+        "a request line that ends in LF",
+        status(400),
+        lambda wire: wire.request().replace(b"\r\n", b"\n", 1),
+    ),
     Row("H08", "a head that ends in LF", status(400), lambda wire: wire.request()[:-2] + b"\n"),
-    Row("H08", "lines that end in CR CR LF", status(400),
-        lambda wire: wire.request().replace(b"\r\n", b"\r\r\n")),
-    Row("H08", "an empty line before the request", any_of(status(400), accepted),
-        lambda wire: b"\r\n" + wire.request()),
+    Row(
+        "H08",
+        "lines that end in CR CR LF",
+        status(400),
+        lambda wire: wire.request().replace(b"\r\n", b"\r\r\n"),
+    ),
+    Row(
+        "H08",
+        "an empty line before the request",
+        any_of(status(400), accepted),
+        lambda wire: b"\r\n" + wire.request(),
+    ),
     more("H09", "a folded line", "X-A: one\r\n two"),
     more("H09", "a line folded with a tab", "X-A: one\r\n\ttwo"),
-    Row("H09", "a folded line first", status(400),
-        lambda wire: wire.request().replace(b"\r\nHost", b"\r\n X: a\r\nHost")),
+    Row(
+        "H09",
+        "a folded line first",
+        status(400),
+        lambda wire: wire.request().replace(b"\r\nHost", b"\r\n X: a\r\nHost"),
+    ),
     more("H09", "a folded empty line", "X-A: one\r\n "),
     more("H10", "a space before the colon", "X-A : one"),
     more("H10", "a tab before the colon", "X-A\t: one"),
@@ -342,8 +395,19 @@ HANDSHAKE = [
     line("H13", "one word", "hello"),
     *(
         line("H13", f"the version {version}", f"GET / {version}")
-        for version in ("http/1.1", "HTTP/11", "HTTP/1.10", "HTTP/01.1", "HTTP/x.y", "HTTPS/1.1",
-                        "HTTP/1", "HTTP/1.", "HTTP/.1", "HTTP /1.1", "HTTP/1.1,HTTP/1.1")
+        for version in (
+            "http/1.1",
+            "HTTP/11",
+            "HTTP/1.10",
+            "HTTP/01.1",
+            "HTTP/x.y",
+            "HTTPS/1.1",
+            "HTTP/1",
+            "HTTP/1.",
+            "HTTP/.1",
+            "HTTP /1.1",
+            "HTTP/1.1,HTTP/1.1",
+        )
     ),
     line("H14", "a target beyond ASCII", "GET /é HTTP/1.1"),
     line("H14", "a target with DEL", "GET /\x7f HTTP/1.1"),
@@ -351,31 +415,59 @@ HANDSHAKE = [
     line("H14", "a target that is no path", "GET nowhere HTTP/1.1"),
     line("H14", "an asterisk", "GET * HTTP/1.1"),
     line("H16", "the whole URI, of another host", "GET http://elsewhere/ HTTP/1.1"),
-    Row("H16", "the whole URI, with a user", status(400),
-        lambda wire: wire.request(f"GET http://user@{wire.host}/ HTTP/1.1")),
+    Row(
+        "H16",
+        "the whole URI, with a user",
+        status(400),
+        lambda wire: wire.request(f"GET http://user@{wire.host}/ HTTP/1.1"),
+    ),
     line("H16", "the whole URI, without a host", "GET http:/// HTTP/1.1"),
     line("H16", "the URI of something else", "GET file:///etc/passwd HTTP/1.1"),
-    Row("H16", "the whole URI", accepted,
-        lambda wire: wire.request(f"GET http://{wire.host}{wire.path} HTTP/1.1")),
+    Row(
+        "H16",
+        "the whole URI",
+        accepted,
+        lambda wire: wire.request(f"GET http://{wire.host}{wire.path} HTTP/1.1"),
+    ),
     *hosts(),
     *(
-        Row("H19", f"the Host {host}", status(421),
+        Row(
+            "H19",
+            f"the Host {host}",
+            status(421),
             lambda wire, host=host: wire.request(Host=f"Host: {host}"),
-            needs=frozenset({"allowed_hosts"}))
+            needs=frozenset({"allowed_hosts"}),
+        )
         for host in ("evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "0x7f.1")
     ),
     *(
         line("H20", version, f"GET / {version}", status(505))
         for version in ("HTTP/1.0", "HTTP/0.9", "HTTP/2.0", "HTTP/9.9")
     ),
-    Row("H22", "a TLS handshake on a port without TLS", refused, CLIENT_HELLO, raw=True,
-        needs=frozenset({"plain"})),
-    Row("H22", "HTTP/2 without an upgrade", any_of(hang_up, status(400, 505)),
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+    Row(
+        "H22",
+        "a TLS handshake on a port without TLS",
+        refused,
+        CLIENT_HELLO,
+        raw=True,
+        needs=frozenset({"plain"}),
+    ),
+    Row(
+        "H22",
+        "HTTP/2 without an upgrade",
+        any_of(hang_up, status(400, 505)),
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ),
     Row("H22", "an SSH client", refused, b"SSH-2.0-OpenSSH_9.6\r\n"),
     Row("H22", "zeros", refused, bytes(300)),
-    Row("H23", "plain HTTP on a port with TLS", any_of(hang_up, status(400)),
-        lambda wire: wire.request(), raw=True, needs=frozenset({"tls"})),
+    Row(
+        "H23",
+        "plain HTTP on a port with TLS",
+        any_of(hang_up, status(400)),
+        lambda wire: wire.request(),
+        raw=True,
+        needs=frozenset({"tls"}),
+    ),
     *(
         line("H24", method, f"{method} / HTTP/1.1", status(405, header=("Allow", "GET")))
         for method in ("POST", "PUT", "DELETE", "PATCH", "TRACE", "OPTIONS", "PRI", "M-SEARCH")
@@ -389,43 +481,95 @@ HANDSHAKE = [
     other("H26", "Upgrade: websockets", "Upgrade", "Upgrade: websockets", expect=status(426)),
     other("H26", "Upgrade: websocket/13", "Upgrade", "Upgrade: websocket/13", expect=status(426)),
     other("H26", "Upgrade: websocket, h2c", "Upgrade", "Upgrade: websocket, h2c", expect=accepted),
-    other("H26", "Upgrade twice", "Upgrade", "Upgrade: h2c", "upgrade: WebSocket",
-          expect=accepted),
+    other("H26", "Upgrade twice", "Upgrade", "Upgrade: h2c", "upgrade: WebSocket", expect=accepted),
     other("H28", "no Connection", "Connection", expect=status(426)),
-    other("H28", "Connection: keep-alive", "Connection", "Connection: keep-alive",
-          expect=status(426)),
+    other(
+        "H28", "Connection: keep-alive", "Connection", "Connection: keep-alive", expect=status(426)
+    ),
     other("H28", "Connection: upgraded", "Connection", "Connection: upgraded", expect=status(426)),
-    other("H28", "Connection: keep-alive, Upgrade", "Connection",
-          "Connection: keep-alive, Upgrade", expect=accepted),
-    other("H28", "Connection twice", "Connection", "Connection: keep-alive",
-          "Connection: UPGRADE", expect=accepted),
+    other(
+        "H28",
+        "Connection: keep-alive, Upgrade",
+        "Connection",
+        "Connection: keep-alive, Upgrade",
+        expect=accepted,
+    ),
+    other(
+        "H28",
+        "Connection twice",
+        "Connection",
+        "Connection: keep-alive",
+        "Connection: UPGRADE",
+        expect=accepted,
+    ),
     other("H28", "empty elements", "Connection", "Connection: , ,upgrade,", expect=accepted),
     *keys(),
     *versions(),
-    Row("H32", "a bad version, and a request that a proxy takes for tunnelled",
+    Row(
+        "H32",
+        "a bad version, and a request that a proxy takes for tunnelled",
         status(426, header=VERSION_13),
-        lambda wire: wire.request(Sec_WebSocket_Version="Sec-WebSocket-Version: 777")
-        + head("GET /internal HTTP/1.1", "Host: localhost")),
+        lambda wire: (
+            wire.request(Sec_WebSocket_Version="Sec-WebSocket-Version: 777")
+            + head("GET /internal HTTP/1.1", "Host: localhost")
+        ),
+    ),
     *bodies(),
     more("H35", "Expect: 100-continue", "Expect: 100-continue", expect=accepted),
-    Row("H36", "a message in the request's segment", echo(b"glued"),
-        lambda wire: wire.request() + wire.frame(TEXT, b"glued"), needs=frozenset({"echo"})),
-    Row("H37", "another request after one that was refused", status(426),
-        lambda wire: wire.request(Upgrade=None) + wire.request()),
-    Row("H37", "another request after a malformed one", status(400),
-        lambda wire: b"nonsense\r\n\r\n" + wire.request()),
-    Row("H37", "a request in the body of a refused one", status(405),
-        lambda wire: wire.request("POST / HTTP/1.1", "Content-Length: 300") + wire.request()),
-    Row("H37", "requests for ever after a refusal", status(426),
-        play=another_request_after_the_refusal, lasts="close_timeout",
-        needs=frozenset({"close_timeout"})),
-    Row("H38", "FIN right after the request",
+    Row(
+        "H36",
+        "a message in the request's segment",
+        echo(b"glued"),
+        lambda wire: wire.request() + wire.frame(TEXT, b"glued"),
+        needs=frozenset({"echo"}),
+    ),
+    Row(
+        "H37",
+        "another request after one that was refused",
+        status(426),
+        lambda wire: wire.request(Upgrade=None) + wire.request(),
+    ),
+    Row(
+        "H37",
+        "another request after a malformed one",
+        status(400),
+        lambda wire: b"nonsense\r\n\r\n" + wire.request(),
+    ),
+    Row(
+        "H37",
+        "another request after one that was answered",
+        status(200),
+        head("GET /health HTTP/1.1", "Host: localhost") * 3,
+        needs=frozenset({"health"}),
+    ),
+    Row(
+        "H37",
+        "a request in the body of a refused one",
+        status(405),
+        lambda wire: wire.request("POST / HTTP/1.1", "Content-Length: 300") + wire.request(),
+    ),
+    Row(
+        "H37",
+        "requests for ever after a refusal",
+        cut_off(status(426)),
+        play=another_request_after_the_refusal,
+        lasts="close_timeout",
+        needs=frozenset({"close_timeout"}),
+    ),
+    Row(
+        "H38",
+        "FIN right after the request",
         Expectation("101 or 400, or hangs up, and the end", lambda got: got.is_over),
-        play=finish_at_once, lasts="close_timeout", needs=frozenset({"close_timeout"})),
-    more("H40", "8,000 spaces in a list of extensions",
-         f"Sec-WebSocket-Extensions: b{' ' * 8000}x"),
-    more("H40", "8,000 spaces in a list of subprotocols",
-         f"Sec-WebSocket-Protocol: b{' ' * 8000}x"),
+        play=finish_at_once,
+        lasts="close_timeout",
+        needs=frozenset({"close_timeout"}),
+    ),
+    more(
+        "H40", "8,000 spaces in a list of extensions", f"Sec-WebSocket-Extensions: b{' ' * 8000}x"
+    ),
+    more(
+        "H40", "8,000 spaces in a list of subprotocols", f"Sec-WebSocket-Protocol: b{' ' * 8000}x"
+    ),
     *(
         more("H43", title, f"Sec-WebSocket-Protocol: {value}")
         for title, value in {
@@ -434,14 +578,23 @@ HANDSHAKE = [
             "a quoted subprotocol": '"a"',
         }.items()
     ),
-    Row("H41", "the application picks a subprotocol that was not offered", status(500),
+    Row(
+        "H41",
+        "the application picks a subprotocol that was not offered",
+        status(500),
         lambda wire: wire.request("", "Sec-WebSocket-Protocol: chat"),
-        needs=frozenset({"wrong_subprotocol"})),
+        needs=frozenset({"wrong_subprotocol"}),
+    ),
     *extensions(),
     *origins(),
     *(
-        Row("H49", title, status(401, header=("WWW-Authenticate", "Basic")),
-            lambda wire, lines=lines: wire.request("", *lines), needs=frozenset({"basic_auth"}))
+        Row(
+            "H49",
+            title,
+            status(401, header=("WWW-Authenticate", "Basic")),
+            lambda wire, lines=lines: wire.request("", *lines),
+            needs=frozenset({"basic_auth"}),
+        )
         for title, lines in {
             "no credentials": [],
             "wrong credentials": ["Authorization: Basic dXNlcjp3cm9uZw=="],
@@ -452,14 +605,29 @@ HANDSHAKE = [
             "the right ones twice": ["Authorization: Basic dXNlcjpwYXNzd29yZA=="] * 2,
         }.items()
     ),
-    Row("H49", "the right credentials", accepted,
+    Row(
+        "H49",
+        "the right credentials",
+        accepted,
         lambda wire: wire.request("", "Authorization: Basic dXNlcjpwYXNzd29yZA=="),
-        needs=frozenset({"basic_auth"})),
-    more("H52", "X-Forwarded-For, invented", "X-Forwarded-For: 127.0.0.1",
-         "X-Forwarded-Host: evil.example", "Forwarded: for=127.0.0.1", expect=accepted),
+        needs=frozenset({"basic_auth"}),
+    ),
+    more(
+        "H52",
+        "X-Forwarded-For, invented",
+        "X-Forwarded-For: 127.0.0.1",
+        "X-Forwarded-Host: evil.example",
+        "Forwarded: for=127.0.0.1",
+        expect=accepted,
+    ),
     *(
-        Row("H52", title, hang_up, lambda wire, data=data: data + wire.request(),
-            needs=frozenset({"proxy_protocol"}))
+        Row(
+            "H52",
+            title,
+            hang_up,
+            lambda wire, data=data: data + wire.request(),
+            needs=frozenset({"proxy_protocol"}),
+        )
         for title, data in {
             "no PROXY header": b"",
             "a PROXY header cut short": b"PROXY TCP4 1.2.3.4\r\n",
@@ -472,20 +640,44 @@ HANDSHAKE = [
         }.items()
     ),
     *(
-        Row("H52", title, accepted, lambda wire, data=data: data + wire.request(),
-            needs=frozenset({"proxy_protocol"}))
+        Row(
+            "H52",
+            title,
+            accepted,
+            lambda wire, data=data: data + wire.request(),
+            needs=frozenset({"proxy_protocol"}),
+        )
         for title, data in {
             "a PROXY header": b"PROXY TCP4 1.2.3.4 5.6.7.8 1 65535\r\n",
             "a PROXY header that knows nothing": b"PROXY UNKNOWN\r\n",
             "a binary PROXY header": b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(12),
         }.items()
     ),
-    Row("H53", "the application never decides", status(503), lambda wire: wire.request(),
-        lasts="open_timeout", needs=frozenset({"open_timeout", "undecided"}), cuts=False),
-    Row("H55", "RST in the middle of the head",
-        Expectation("nothing", lambda got: True), play=reset_midway),
-    Row("X01", "names in any case", accepted,
-        lambda wire: wire.request().replace(b"Upgrade: websocket", b"uPGRADE: WebSocket")),
-    Row("X01", "no white space after the colons", accepted,
-        lambda wire: wire.request().replace(b": ", b":")),
+    Row(
+        "H53",
+        "the application never decides",
+        status(503),
+        lambda wire: wire.request(),
+        lasts="open_timeout",
+        needs=frozenset({"open_timeout", "undecided"}),
+        cuts=False,
+    ),
+    Row(
+        "H55",
+        "RST in the middle of the head",
+        Expectation("nothing", lambda got: True),
+        play=reset_midway,
+    ),
+    Row(
+        "X01",
+        "names in any case",
+        accepted,
+        lambda wire: wire.request().replace(b"Upgrade: websocket", b"uPGRADE: WebSocket"),
+    ),
+    Row(
+        "X01",
+        "no white space after the colons",
+        accepted,
+        lambda wire: wire.request().replace(b": ", b":"),
+    ),
 ]
