@@ -14,7 +14,7 @@ import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from peer import Peer
@@ -37,6 +37,24 @@ NEEDS = {
     "send_timeout": "the seconds until a peer that takes nothing is dropped (--send-timeout)",
     "frame_timeout": "the seconds in which a begun frame must go on (--frame-timeout)",
 }
+# What else a server can be set up with for some of the rows (--set-up a,b).
+SET_UPS = {
+    "allowed_hosts": "other names than its own in Host are answered by 421",
+    "basic_auth": "wants the user named user with the password password",
+    "client": "is a client: only the tests are a server for it",
+    "few_files": "may open fewer than 100 files",
+    "health": "answers the path /health by 200",
+    "max_connections": "takes one connection at a time",
+    "max_connections_per_address": "takes one connection of an address at a time",
+    "max_handshakes": "lets at most 5 handshakes wait",
+    "origins": "refuses the pages of other origins",
+    "proxy_protocol": "wants a PROXY header of this machine",
+    "pushing": "sends messages without end",
+    "raising": "fails for the texts raise, memory and cancel, and for the path /raise",
+    "undecided": "never decides about a request",
+    "wrong_subprotocol": "picks a subprotocol that was not offered",
+}
+_REST = bytes(2000)  # which ends what any of the rows has begun
 _TO_SEND = 30.0  # seconds
 _AT_ONCE = 8  # rows, on the command line
 _LIMITS = ("open_timeout", "close_timeout", "ping_timeout", "send_timeout", "frame_timeout")
@@ -60,7 +78,10 @@ class Target:
 
 
 class Outcome(NamedTuple):
-    """``state`` is ok, WRONG or skipped; ``got`` says what came, or why the row was skipped."""
+    """``got`` says what came, or why the row was skipped.
+
+    ``state`` is ok, WRONG, skipped, or late: the verdict waited for more than what proves it.
+    """
 
     row: Row
     state: str
@@ -75,7 +96,8 @@ async def run(
 ) -> Outcome:
     """Run a row, whole or byte by byte; ``on_sent`` is awaited before the end of it."""
     missing = [
-        NEEDS.get(need, f"a server set up with {need}") for need in row.needs - target.provides
+        NEEDS.get(need) or f"a server that {SET_UPS[need]} (--set-up {need})"
+        for need in sorted(row.needs - target.provides)
     ]
     if missing:
         return Outcome(row, "skipped", f"needs {', '.join(missing)}")
@@ -87,9 +109,15 @@ async def run(
                 if peer.received.status != 101:
                     return Outcome(row, "WRONG", f"no opening handshake: {peer.received}")
             await talk(row, peer, target.time(row), split=split, on_sent=on_sent)
+            outcome = judge(row, peer.received)
+            if outcome.state == "WRONG" and row.proves and not peer.received.is_verdict:
+                await talk(replace(row, send=_REST), peer, target.time(row))
+                outcome = judge(row, peer.received)
+                if outcome.state == "ok":
+                    outcome = outcome._replace(state="late", got=f"{outcome.got}, later")
+            return outcome
     except (OSError, TimeoutError) as exc:
         return Outcome(row, "WRONG", f"no connection: {exc}")
-    return judge(row, peer.received)
 
 
 def judge(row: Row, received: Received) -> Outcome:
@@ -239,7 +267,7 @@ async def _find_out(target: Target) -> Target:
                         break
                 else:
                     provides.add("echo")
-    return Target(**{**vars(target), "provides": frozenset(provides)})
+    return replace(target, provides=frozenset(provides))
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -255,9 +283,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, help=NEEDS[name])
     for name in _LIMITS:
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, help=NEEDS[name])
-    parser.add_argument(
-        "--set-up", default="", help="what else the server is set up with, such as allowed_hosts"
-    )
+    parser.add_argument("--set-up", default="", metavar="NAMES", help=f"of {', '.join(SET_UPS)}")
     return parser.parse_args(arguments)
 
 
@@ -287,7 +313,7 @@ def _target(options: argparse.Namespace) -> Target:
 
 async def _try(row: Row, target: Target, only_whole: bool) -> Outcome:
     outcome = await run(row, target)
-    if outcome.state == "ok" and row.cuts and row.play is None and not only_whole:
+    if outcome.state in ("ok", "late") and row.cuts and row.play is None and not only_whole:
         outcome = await run(row, target, split=True)
         if outcome.state == "WRONG":
             outcome = outcome._replace(got=f"byte by byte: {outcome.got}")
@@ -302,7 +328,7 @@ async def _main(options: argparse.Namespace) -> int:
         print(f"{options.host}:{options.port}: {exc}", file=sys.stderr)
         return 2
     prefixes = tuple(options.only.split(","))
-    counts = {"ok": 0, "WRONG": 0, "skipped": 0}
+    counts = {"ok": 0, "late": 0, "WRONG": 0, "skipped": 0}
     chosen = [row for row in ROWS if row.id.startswith(prefixes)]
     for start in range(0, len(chosen), _AT_ONCE):
         batch = chosen[start : start + _AT_ONCE]
