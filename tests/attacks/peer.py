@@ -99,7 +99,7 @@ class Peer:
         if seconds or self._gap:
             await asyncio.sleep(seconds or self._gap)
         else:
-            for _ in range(3):
+            for _ in range(2):
                 await asyncio.sleep(0)
 
     async def receive(self) -> bool:

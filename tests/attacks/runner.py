@@ -54,7 +54,6 @@ SET_UPS = {
     "undecided": "never decides about a request",
     "wrong_subprotocol": "picks a subprotocol that was not offered",
 }
-_REST = bytes(2000)  # which ends what any of the rows has begun
 _TO_SEND = 30.0  # seconds
 _AT_ONCE = 8  # rows, on the command line
 _LIMITS = ("open_timeout", "close_timeout", "ping_timeout", "send_timeout", "frame_timeout")
@@ -111,7 +110,7 @@ async def run(
             await talk(row, peer, target.time(row), split=split, on_sent=on_sent)
             outcome = judge(row, peer.received)
             if outcome.state == "WRONG" and row.proves and not peer.received.is_verdict:
-                await talk(replace(row, send=_REST), peer, target.time(row))
+                await talk(replace(row, play=_go_on), peer, target.time(row))
                 outcome = judge(row, peer.received)
                 if outcome.state == "ok":
                     outcome = outcome._replace(state="late", got=f"{outcome.got}, later")
@@ -192,11 +191,39 @@ async def _send(row: Row, peer: Peer, split: bool) -> None:
         if not split:
             await peer.send(data)
             return
-        size = 1 if len(data) <= 400 else len(data) // 100
-        await peer.send_pieces(data[:-1], size)
+        *pieces, last = _cut(data, b"" if row.opened else peer.wire.request())
+        for piece in pieces:
+            await peer.send(piece)
+            await peer.pause()
         if row.proves and peer.received.is_verdict:
             peer.received.fault = "before the last byte"
-        await peer.send(data[-1:])
+        await peer.send(last)
+
+
+def _common(one: bytes, other: bytes) -> int:
+    """How many bytes both begin with."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _cut(data: bytes, right: bytes) -> list[bytes]:
+    """Cut into single bytes what differs from a right request, or into pieces if that is long."""
+    start = _common(data, right)
+    end = len(data) - _common(data[start:][::-1], right[start:][::-1])
+    if start == end:
+        start, end = 0, len(data)
+    size = 1 if end - start <= 200 else (end - start) // 100
+    inner = [data[at : min(at + size, end - 1)] for at in range(start, end - 1, size)]
+    return [piece for piece in (data[:start], *inner, data[end - 1 : end], data[end:]) if piece]
+
+
+async def _go_on(peer: Peer) -> None:
+    """End what has been begun, and no more than that if the verdict comes then."""
+    for _ in range(2000):
+        if peer.received.is_verdict:
+            break
+        await peer.send(b"\0")
+        await peer.pause()
 
 
 async def _await_reaction(row: Row, peer: Peer) -> None:
@@ -253,15 +280,16 @@ async def play_server(
 async def _find_out(target: Target) -> Target:
     """Try what the server offers; raises OSError if it does not open a connection."""
     provides = set(target.provides)
-    async with asyncio.timeout(target.patience), _connected(ROWS[0], target) as peer:
-        await _open(peer, [DEFLATE])
+    async with _connected(ROWS[0], target) as peer:
+        async with asyncio.timeout(target.patience):
+            await _open(peer, [DEFLATE])
         if peer.received.status != 101:
             raise ConnectionError(f"it does not open a connection: {peer.received}")
         if "sec-websocket-extensions" in peer.received.headers:
             provides.add("deflate")
         await peer.send(peer.wire.frame(TEXT, PROBE))
         with suppress(TimeoutError):
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(min(1.0, target.patience)):
                 while not any(frame == (TEXT, PROBE) for frame in peer.received.frames):
                     if not await peer.receive():
                         break

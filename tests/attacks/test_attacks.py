@@ -162,11 +162,16 @@ async def test_server(
     for needs in dict.fromkeys(row.needs for row in runnable):
         async with serve(**options(needs, server_tls)) as server:
             it = target(needs, server.port, client_tls)
+            waiting = []  # which takes them the same time
             for row in runnable:
                 if row.needs == needs:
-                    outcomes.append(await run(row, it))
+                    waiting.append(run(row, it))
                     if row.cuts and row.play is None:
-                        outcomes.append(await run(row, it, split=True))
+                        waiting.append(run(row, it, split=True))
+                    if row.lasts is None:
+                        outcomes += [await each for each in waiting]
+                        waiting.clear()
+            outcomes += await asyncio.gather(*waiting)
     check(outcomes)
     errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
     if rows[0].id in APPLICATIONS_FAULTS:

@@ -238,11 +238,11 @@ async def dribble(peer: Peer) -> None:
 
 
 async def empty_messages(peer: Peer) -> None:
-    await peer.send_until_stalled(peer.wire.frame(TEXT) * 1000, 500)
+    await peer.send_until_stalled(peer.wire.frame(TEXT) * 1000, 45)
 
 
 async def pings_unread(peer: Peer) -> None:
-    await peer.send_until_stalled(peer.wire.frame(PING, b"p" * 125) * 100, 100)
+    await peer.send_until_stalled(peer.wire.frame(PING, b"p" * 125) * 100, 40)
 
 
 async def pongs(peer: Peer) -> None:
@@ -252,7 +252,7 @@ async def pongs(peer: Peer) -> None:
 async def never_answer(peer: Peer) -> None:
     """Fail, and then neither close nor fall silent."""
     await peer.send(b"\xc1")
-    await peer.send_until_cut_off(peer.wire.frame(TEXT, b"hello") * 20 + bytes(1000))
+    await peer.send_until_cut_off(peer.wire.frame(TEXT, b"hello") * 20 + bytes(2**16))
 
 
 async def say_close_and_stay(peer: Peer) -> None:

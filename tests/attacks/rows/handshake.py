@@ -78,7 +78,7 @@ async def finish_at_once(peer: Peer) -> None:
 
 async def another_request_after_the_refusal(peer: Peer) -> None:
     await peer.send(peer.wire.request(Upgrade=None))
-    await peer.send_until_cut_off(peer.wire.request())
+    await peer.send_until_cut_off(peer.wire.request() * 400)
 
 
 def hosts() -> Iterator[Row]:
@@ -281,7 +281,6 @@ HANDSHAKE = [
             cuts=False,
             lasts="open_timeout",
             needs=frozenset({"open_timeout"}),
-            memory=lambda wire: 2**10,
         )
         for title, begun in {
             "a method": b"GET",
@@ -554,6 +553,7 @@ HANDSHAKE = [
         cut_off(status(426)),
         play=another_request_after_the_refusal,
         lasts="close_timeout",
+        memory=lambda wire: 0,
         needs=frozenset({"close_timeout"}),
     ),
     Row(
