@@ -242,7 +242,7 @@ async def empty_messages(peer: Peer) -> None:
 
 
 async def pings_unread(peer: Peer) -> None:
-    await peer.send_until_stalled(peer.wire.frame(PING, b"p" * 125) * 100, 40)
+    await peer.send_until_stalled(peer.wire.frame(PING, b"p" * 125) * 100, 80)
 
 
 async def pongs(peer: Peer) -> None:
