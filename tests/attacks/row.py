@@ -122,7 +122,8 @@ class Row:
     something else with the connection in its place. ``opened`` rows follow an opening handshake
     with the header lines ``lines`` added. With ``proves``, the last byte of ``send`` is the one
     that proves what is wrong, so nothing may come before it. ``needs`` names what the server must
-    offer or be set up with; see ``NEEDS`` in runner.py. ``raw`` rows do not speak TLS on a port
+    offer or be set up with; see ``NEEDS`` in runner.py.  ``size`` is that of its
+    messages in bytes. ``raw`` rows do not speak TLS on a port
     that does. ``lasts`` is the limit whose time the reaction may take. ``memory`` bounds what the
     server may hold meanwhile, in bytes, beside what a connection at rest costs.
     """
@@ -140,6 +141,7 @@ class Row:
     needs: frozenset[str] = field(default_factory=frozenset)
     raw: bool = False
     reads: bool = True
+    size: int = 0
     lasts: str | None = None
     memory: Callable[[Wire], int] | None = None
 

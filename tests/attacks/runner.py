@@ -98,6 +98,8 @@ async def run(
         NEEDS.get(need) or f"a server that {SET_UPS[need]} (--set-up {need})"
         for need in sorted(row.needs - target.provides)
     ]
+    if row.size > target.wire.max_size and "max_size" in target.provides:
+        missing.append(f"messages of {row.size} bytes (--max-size)")
     if missing:
         return Outcome(row, "skipped", f"needs {', '.join(missing)}")
     try:

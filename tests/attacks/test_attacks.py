@@ -148,7 +148,9 @@ def is_runnable(row: Row) -> bool:
     return not row.needs & (NOT_YET | {"client"})
 
 
-@pytest.mark.parametrize("rows", ids(row for row in ROWS if row.memory is None or row.play is None))
+@pytest.mark.parametrize(
+    "rows", ids(row for row in ROWS if (row.memory is None or row.play is None) and row.id != "N06")
+)
 async def test_server(
     rows: list[Row],
     server_tls: ssl.SSLContext,
@@ -306,6 +308,10 @@ class Subject:
         self._process.communicate()
 
 
+def kind_of_loop() -> str:
+    return "uvloop" if "uvloop" in type(asyncio.get_running_loop()).__module__ else "asyncio"
+
+
 @pytest.fixture(scope="module")
 def subjects() -> Iterator[dict[str, Subject]]:
     found: dict[str, Subject] = {}
@@ -322,7 +328,7 @@ async def test_memory(
     runnable = [row for row in rows if is_runnable(row) and "tls" not in row.needs]
     if not runnable:
         pytest.skip("nothing of it can be set up")
-    kind = "uvloop" if "uvloop" in type(asyncio.get_running_loop()).__module__ else "asyncio"
+    kind = kind_of_loop()
     if kind not in subjects:
         subjects[kind] = Subject(
             kind, **LIMITS, open_timeout=0.3, close_timeout=0.2, ping_interval=None
@@ -347,3 +353,17 @@ async def test_memory(
             held.append(f"{row.title}: {report}, bound {bound}")
     check(outcomes)
     assert not held, "\n".join(held)
+
+
+@pytest.mark.skipif("few_files" in NOT_YET, reason="it cannot be set up")
+async def test_few_files(client_tls: ssl.SSLContext) -> None:
+    """N06: it is no error, those who are connected do not notice, and later others get in."""
+    [row] = [row for row in ROWS if row.id == "N06"]
+    subject = Subject(kind_of_loop(), files=40)
+    try:
+        it = target(row.needs, subject.port, client_tls)
+        subject.ask("begin")
+        check([await run(row, it), await run(replace(row, play=None), it)])
+        assert subject.ask("report")["errors"] == 0
+    finally:
+        subject.stop()

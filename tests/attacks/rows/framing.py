@@ -100,6 +100,7 @@ def lengths() -> Iterator[Row]:
             f"a message of {length} bytes",
             lambda wire, length=length: wire.frame(BINARY, bytes(length)),
             echo(bytes(length), BINARY),
+            size=length,
             needs=ECHO,
         )
     yield right(

@@ -243,11 +243,14 @@ TEXT_AND_DEFLATE = [
         lambda wire: wire.compressed(stored(b"a") + stored(b"b") + b"\0"),
         b"ab",
     ),
-    deflated(
+    Row(
         "X03",
         "20,000 bytes that do not shrink",
+        echo(NOISE, BINARY),
         lambda wire: wire.compressed(deflate(NOISE)),
-        NOISE,
+        opened=True,
+        size=len(NOISE),
+        **BOTH,  # type: ignore[arg-type]
     ),
     deflated(
         "X03",
