@@ -1,8 +1,9 @@
 """What the documentation shows is what happens.
 
-Every Python block of the pages below compiles. A block whose first line is a comment that names a file (``# server.py``) is a program: the programs of one section
-are written into one folder, ``server.py`` is started, and then each console block is held against
-what its commands print. 8765 stands for a free port.
+Every Python block of the pages below compiles. A block whose first line is a comment that names a
+file (``# server.py``) is a program: the programs of one section are written into one folder,
+``server.py`` is started, and then each console block is held against what its commands print. 8765
+stands for a free port.
 """
 
 from __future__ import annotations
