@@ -6,6 +6,7 @@ import zlib
 
 from wire import BINARY, CLOSE, CONTINUATION, PONG, RSV1, TEXT, Frame
 
+CUT_OFF = "it ends inside a frame"
 MAX_ANSWER = 2**24  # bytes; nobody's answer to a row is longer
 
 
@@ -41,7 +42,7 @@ class Received:
             if not self.is_open:
                 self._read_body()
             elif self._buffer:
-                self.fault = "it ends inside a frame"
+                self.fault = CUT_OFF
             return
         self._buffer += data
         if len(self._buffer) > MAX_ANSWER:
