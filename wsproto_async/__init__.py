@@ -2,7 +2,6 @@
 
 from .aio.broadcast import broadcast
 from .aio.client import connect, unix_connect
-from .aio.run import run
 from .aio.serve import serve, unix_serve
 from .aio.server import Server, ServerStats
 from .aio.websocket import WebSocket
@@ -32,6 +31,7 @@ from .extensions.permessage_deflate import PerMessageDeflate
 from .handshake.headers import Headers
 from .handshake.http11 import Request, Response
 from .sansio.state import State
+from .workers.run import run
 
 __all__ = [
     "Close",
