@@ -12,7 +12,7 @@ import socket
 import stat
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from ..aio.bind import Address, listen, resolve
 
@@ -37,15 +37,37 @@ def bind_each(
     addresses = resolve(host, port)
     if reuse_port is False or sys.platform != "linux":
         return [listen(addresses, bool(reuse_port), backlog)] * workers
-    # Nobody else may be listening there, which SO_REUSEPORT would not tell.
-    addresses = _try(addresses, bool(reuse_port), backlog)
-    if port == 0:
-        chosen = addresses[0][1][1]
-        addresses = [(family, (a[0], chosen, *a[2:])) for family, a in addresses]
-        addresses = _try(addresses, bool(reuse_port), backlog)
+    with ExitStack() as stack:
+        if port == 0:
+            # Held until all are bound: else somebody could take it in between.
+            holder = stack.enter_context(_hold(addresses[0]))
+            port = holder.getsockname()[1]
+            addresses = [(family, (name[0], port, *name[2:])) for family, name in addresses]
+        elif not reuse_port:
+            # Somebody may be listening there, which SO_REUSEPORT would not tell.
+            for sock in listen(addresses, False, backlog):
+                sock.close()
+        return _bind_all([addresses] * workers, backlog)
+
+
+def _hold(address: Address) -> socket.socket:
+    """Bind a socket that gets no connections, and may have others beside it."""
+    family, name = address
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind(name)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _bind_all(groups: Sequence[Sequence[Address]], backlog: int) -> list[list[socket.socket]]:
     socks: list[list[socket.socket]] = []
     try:
-        for _ in range(workers):
+        for addresses in groups:
             socks.append(listen(addresses, True, backlog))
     except BaseException:
         for each in socks:
@@ -53,15 +75,6 @@ def bind_each(
                 sock.close()
         raise
     return socks
-
-
-def _try(addresses: Sequence[Address], reuse_port: bool, backlog: int) -> list[Address]:
-    """Return the addresses that sockets could be bound to; they are closed again."""
-    bound = []
-    for sock in listen(addresses, reuse_port, backlog):
-        with sock:
-            bound.append((int(sock.family), sock.getsockname()))
-    return bound
 
 
 def bind_unix(path: str, backlog: int = 1024) -> socket.socket:

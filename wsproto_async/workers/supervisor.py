@@ -32,6 +32,7 @@ Work = Callable[[Sequence[socket.socket], socket.socket], None]
 
 _MARGIN: Final = LAST_GRACE + 1.0  # seconds for a worker's end after the grace
 _AT_ONCE: Final = 1.0  # the same after a second signal
+_STOOD_STILL: Final = 0.5  # seconds that this process is late
 
 _logger = logging.getLogger("wsproto_async.workers")
 
@@ -99,12 +100,11 @@ class Supervisor:
         before = time.monotonic()
         timeout = self._time_left(before)
         ready = self._selector.select(timeout)
-        if timeout is not None:
-            # While this process stood still, the workers may have done so too (Ctrl-Z): no blame.
-            stood_still = time.monotonic() - before - timeout
-            if stood_still > 1.0:
-                for worker in self._workers.values():
-                    worker.heard += stood_still
+        now = time.monotonic()
+        if timeout is not None and now - before - timeout > _STOOD_STILL:
+            # It was this process that stood still, and perhaps all of them (Ctrl-Z): no blame.
+            for worker in self._workers.values():
+                worker.heard = now
         for key, _ in ready:
             key.data()
 
