@@ -7,6 +7,7 @@ import logging
 import os
 import ssl
 import sys
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -182,6 +183,9 @@ def _load(arguments: argparse.Namespace) -> tuple[Handler, dict[str, Any]]:
         more = {} if arguments.certfile is None else {"ssl": _context(arguments)}
     except application.NotThere as exc:
         raise SystemExit(_fail(str(exc), 2)) from None
+    except Exception:
+        traceback.print_exc()
+        raise SystemExit(1) from None
     return handler, more
 
 

@@ -47,7 +47,7 @@ def bind_each(
             # Somebody may be listening there, which SO_REUSEPORT would not tell.
             for sock in listen(addresses, False, backlog):
                 sock.close()
-        return _bind_all([addresses] * workers, backlog)
+        return _bind_all(workers, addresses, backlog)
 
 
 def _hold(address: Address) -> socket.socket:
@@ -64,10 +64,12 @@ def _hold(address: Address) -> socket.socket:
     return sock
 
 
-def _bind_all(groups: Sequence[Sequence[Address]], backlog: int) -> list[list[socket.socket]]:
+def _bind_all(
+    workers: int, addresses: Sequence[Address], backlog: int
+) -> list[list[socket.socket]]:
     socks: list[list[socket.socket]] = []
     try:
-        for addresses in groups:
+        for _ in range(workers):
             socks.append(listen(addresses, True, backlog))
     except BaseException:
         for each in socks:
