@@ -27,7 +27,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PAGES = [
     ROOT / "README.md",
-    *(ROOT / "docs" / name for name in ("tutorial.md", "deploying.md", "design.md")),
+    *(ROOT / "docs" / name for name in ("tutorial.md", "deploying.md", "workers.md", "design.md")),
 ]
 WITH_TRACEBACK = {"tutorial.md: Errors in a handler"}  # sections whose server is to log one
 PATIENCE = 30  # seconds for a program to start, to end, or to stop

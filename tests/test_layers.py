@@ -22,7 +22,9 @@ LAYERS = (
     "aio",
     "pubsub",
     "testing",
+    "workers",
     "cli",
+    "__main__",
 )
 IO_LAYERS = frozenset(LAYERS[LAYERS.index("aio") :])
 IO_MODULES = frozenset({"asyncio", "select", "selectors", "signal", "socket", "ssl", "uvloop"})

@@ -4,7 +4,6 @@ from .aio.auth import basic_auth
 from .aio.broadcast import broadcast
 from .aio.client import connect, unix_connect
 from .aio.record import ServerStats
-from .aio.run import run
 from .aio.serve import serve, unix_serve
 from .aio.server import Server
 from .aio.websocket import WebSocket
@@ -35,6 +34,7 @@ from .extensions.permessage_deflate import PerMessageDeflate
 from .handshake.headers import Headers
 from .handshake.http11 import Request, Response
 from .sansio.state import State
+from .workers.run import run
 
 __all__ = [
     "Close",

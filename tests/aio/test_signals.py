@@ -97,6 +97,20 @@ async def test_what_the_application_ignores_is_ignored() -> None:
         signal.signal(signal.SIGTERM, previous)
 
 
+async def test_at_once_does_not_wait_for_the_loop() -> None:
+    seen: list[str] = []
+    with on_stop_signal(
+        lambda: seen.append("first"),
+        lambda: seen.append("second"),
+        at_once=lambda: seen.append("at once"),
+    ):
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+        assert seen == ["at once", "at once"]
+        await until(lambda: len(seen) == 4)
+        assert seen[2:] == ["first", "second"]
+
+
 class WithoutSignals(asyncio.SelectorEventLoop):
     """As on Windows."""
 
@@ -104,24 +118,25 @@ class WithoutSignals(asyncio.SelectorEventLoop):
         raise NotImplementedError
 
 
-def run(factory: Callable) -> list[Any]:
-    async def main() -> list[Any]:
-        before = [signal.getsignal(number) for number in SIGNALS]
-        with on_stop_signal(lambda: pytest.fail("there was no signal")):
-            return before + [signal.getsignal(number) for number in SIGNALS]
+def test_a_loop_that_cannot_handle_signals_is_not_asked_to() -> None:
+    async def main() -> None:
+        seen: list[str] = []
+        with on_stop_signal(lambda: seen.append("first")):
+            await send(signal.SIGTERM, seen, 1)
 
-    with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(main())
-
-
-def test_a_loop_that_cannot_handle_signals() -> None:
-    handlers = run(WithoutSignals)
-    assert handlers[:2] == handlers[2:]
+    with asyncio.Runner(loop_factory=WithoutSignals) as runner:
+        runner.run(main())
 
 
 def test_other_threads_cannot_handle_signals() -> None:
-    results: list[list[Any]] = []
-    thread = threading.Thread(target=lambda: results.append(run(asyncio.new_event_loop)))
+    async def main() -> None:
+        before = [signal.getsignal(number) for number in SIGNALS]
+        with on_stop_signal(lambda: pytest.fail("there was no signal")):
+            assert [signal.getsignal(number) for number in SIGNALS] == before
+        passed.append(True)
+
+    passed: list[bool] = []
+    thread = threading.Thread(target=lambda: asyncio.run(main()))
     thread.start()
     thread.join()
-    assert results[0][:2] == results[0][2:]
+    assert passed

@@ -7,9 +7,16 @@ import errno
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
-__all__ = ["bind", "send_small_frames_at_once", "started"]
+__all__ = ["Address", "bind", "listen", "resolve", "send_small_frames_at_once", "started"]
+
+_STREAM: Final = socket.SOCK_STREAM
+_PASSIVE: Final = socket.AI_PASSIVE
+
+
+# A family, and an address in it.
+Address = tuple[int, Any]
 
 
 async def bind(
@@ -20,20 +27,42 @@ async def bind(
     Raises OSError if one of them cannot be bound: then none is left.
     """
     loop = asyncio.get_running_loop()
+    found: list[Any] = []
+    for each in _hosts(host):
+        found += await loop.getaddrinfo(each, port, type=_STREAM, flags=_PASSIVE)
+    return listen(_addresses(found), bool(reuse_port), backlog)
+
+
+def resolve(host: str | Sequence[str] | None, port: int) -> list[Address]:
+    """Return the addresses of ``port`` on each host, as ``bind`` does, without an event loop."""
+    found: list[Any] = []
+    for each in _hosts(host):
+        found += socket.getaddrinfo(each, port, type=_STREAM, flags=_PASSIVE)
+    return _addresses(found)
+
+
+def _hosts(host: str | Sequence[str] | None) -> list[str | None]:
     hosts = [host] if host is None or isinstance(host, str) else host
-    addresses: dict[tuple[Any, Any], None] = {}
-    for each in hosts:
-        for family, _, _, _, address in await loop.getaddrinfo(
-            each or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        ):
-            addresses[family, address] = None  # each once
+    return [each or None for each in hosts]
+
+
+def _addresses(found: Sequence[Any]) -> list[Address]:
+    """Return each address among the results of ``getaddrinfo`` once."""
+    return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+
+
+def listen(addresses: Sequence[Address], reuse_port: bool, backlog: int) -> list[socket.socket]:
+    """Return sockets that listen, one for each address that the kernel knows the family of.
+
+    Raises OSError if one of them cannot be bound: then none is left.
+    """
     socks: list[socket.socket] = []
     unsupported: OSError | None = None
     try:
         for family, address in addresses:
             try:
                 sock = socket.create_server(
-                    address, family=family, backlog=backlog, reuse_port=bool(reuse_port)
+                    address, family=family, backlog=backlog, reuse_port=reuse_port
                 )
             except OSError as exc:
                 if exc.errno != errno.EAFNOSUPPORT:

@@ -41,7 +41,7 @@ class serve:
     - ``port``: 0 picks a free one; ``server.port`` tells which.
     - ``host``: ``"127.0.0.1"`` by default, so that nobody else reaches a server made in a minute;
       a sequence of several; None for all addresses of this machine.
-    - ``sock``: a bound socket, in place of ``host`` and ``port``.
+    - ``sock``: a bound socket, or a sequence of them, in place of ``host`` and ``port``.
     - ``ssl``: an :class:`ssl.SSLContext`, for ``wss:`` URIs.
     - ``reuse_port``, ``backlog``: as for :meth:`asyncio.loop.create_server`.
 
@@ -111,7 +111,7 @@ class serve:
         port: int | None = None,
         *,
         host: str | Sequence[str] | None = "127.0.0.1",
-        sock: socket | None = None,
+        sock: socket | Sequence[socket] | None = None,
         ssl: ssl_module.SSLContext | None = None,
         reuse_port: bool | None = None,
         backlog: int = 1024,
@@ -203,7 +203,7 @@ class serve:
 
     async def _bind(self) -> list[socket]:
         if self._sock is not None:
-            return [self._sock]
+            return [self._sock] if isinstance(self._sock, socket) else list(self._sock)
         if self._port is None:
             raise TypeError("serve() needs a port or a sock")
         return await bind(self._host, self._port, self._reuse_port, self._backlog)
@@ -260,7 +260,7 @@ class unix_serve(serve):
         listener = await asyncio.get_running_loop().create_unix_server(
             server.make_protocol,
             self._path,
-            sock=self._sock,
+            sock=self._sock,  # type: ignore[arg-type]  # refused beside a path
             backlog=self._backlog,
             start_serving=False,
             **self._tls,

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,7 @@ def test_it_raises_what_serve_raises() -> None:
 
 
 PROGRAM = """
-import asyncio, logging, sys
+import asyncio, logging, sys, time
 from wsproto_async import run
 
 async def handler(ws):
@@ -115,9 +116,24 @@ async def handler(ws):
     async for message in ws:
         await ws.send(message)
 
+async def swallower(ws):
+    print("open", flush=True)
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            pass
+
+async def blocker(ws):
+    print("open", flush=True)
+    await ws.recv()
+    print("blocked", flush=True)
+    time.sleep(600)
+
+handler = {"swallower": swallower, "blocker": blocker}.get(sys.argv[1], handler)
 if sys.argv[1] == "configured":
     logging.basicConfig(level=logging.WARNING, format="mine %(message)s")
-run(handler, int(sys.argv[2]))
+run(handler, int(sys.argv[2]), grace=float(sys.argv[3]))
 print("returned", flush=True)
 """
 
@@ -156,11 +172,22 @@ class Program:
 @pytest.fixture
 def program() -> Callable:
     @contextmanager
-    def start(kind: str) -> Iterator[Program]:
+    def start(kind: str, grace: float = 10) -> Iterator[Program]:
         with listener() as sock:
             port = sock.getsockname()[1]
         process = subprocess.Popen(
-            [sys.executable, "-X", "dev", "-W", "error", "-c", PROGRAM, kind, str(port)],
+            [
+                sys.executable,
+                "-X",
+                "dev",
+                "-W",
+                "error",
+                "-c",
+                PROGRAM,
+                kind,
+                str(port),
+                str(grace),
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -208,3 +235,49 @@ def test_a_second_signal_waits_for_nobody(program: Callable, then: signal.Signal
         running.process.send_signal(then)
         assert running.end()[:2] == (0, "returned\n")
         assert time.monotonic() - start < 5
+
+
+def test_a_second_signal_ends_a_handler_that_will_not_be_cancelled(program: Callable) -> None:
+    with program("swallower", 600) as running, running.connect() as sock:
+        running.process.send_signal(signal.SIGTERM)
+        assert sock.recv(100) == b"\x88\x02\x03\xe9"
+        running.process.send_signal(signal.SIGTERM)
+        status, output, errors = running.end()
+        assert (status, output) == (1, "")
+        assert "swallower" not in errors.partition("Timeout")[0]
+
+
+def test_a_second_signal_ends_a_handler_that_blocks_the_event_loop(program: Callable) -> None:
+    with program("blocker", 600) as running, running.connect() as sock:
+        sock.sendall(b"\x81\x80\0\0\0\0")
+        assert running.process.stdout.readline() == "blocked\n"
+        running.process.send_signal(signal.SIGTERM)
+        time.sleep(0.1)  # else the two might be one
+        running.process.send_signal(signal.SIGTERM)
+        status, output, errors = running.end()
+        assert (status, output) == (1, "")
+        assert "in blocker" in errors  # it shows where
+
+
+def test_the_grace_ends_it_as_well(program: Callable) -> None:
+    with program("blocker", 0.1) as running, running.connect() as sock:
+        sock.sendall(b"\x81\x80\0\0\0\0")
+        assert running.process.stdout.readline() == "blocked\n"
+        running.process.send_signal(signal.SIGTERM)
+        assert running.end()[:2] == (1, "")
+
+
+def test_what_workers_cannot_be_made_of() -> None:
+    with pytest.raises(ValueError, match="must be a worker"):
+        run(lambda ws: None, 0, workers=0)
+    with pytest.raises(ValueError, match="heartbeat_timeout must be at least 2 s"):
+        run(lambda ws: None, 0, workers=2, heartbeat_timeout=1)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'prot'"):
+        run(lambda ws: None, 0, workers=2, prot=1)
+    with pytest.raises(RuntimeError, match="no other threads"):
+        in_a_thread(lambda: run(lambda ws: None, 0, workers=2))
+
+
+def in_a_thread(call: Callable[[], object]) -> None:
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(call).result()

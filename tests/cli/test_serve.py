@@ -1,0 +1,143 @@
+"""``wsproto-async serve``, as a program."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import trustme
+from programs import GOING_AWAY, connect, eventually, is_alive, read_all
+
+from wsproto_async.cli import serve
+
+
+def options_of(*arguments: str) -> dict[str, object]:
+    parser = argparse.ArgumentParser()
+    serve.add_to(parser.add_subparsers())
+    return serve.serve_options(parser.parse_args(["serve", "app:handler", *arguments]))
+
+
+def test_only_what_is_given_is_passed_on() -> None:
+    assert options_of("--port", "1") == {}
+
+
+def test_what_is_passed_on() -> None:
+    arguments = (
+        "--host ::1 --host 127.0.0.1 --origin https://a.example --max-size 9 --max-connections 8 "
+        "--ping-interval 7 --ping-timeout 6.5 --liveness /livez --readiness /readyz"
+    )
+    assert options_of(*arguments.split()) == {
+        "host": ["::1", "127.0.0.1"],
+        "origins": ["https://a.example"],
+        "max_size": 9,
+        "max_connections": 8,
+        "ping_interval": 7.0,
+        "ping_timeout": 6.5,
+        "liveness": "/livez",
+        "readiness": "/readyz",
+    }
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_it_serves_until_a_signal(command: Callable, workers: int) -> None:
+    program = command("serve", "app:rooms.lobby", "--port", "0", "--workers", str(workers))
+    with program.connect() as sock:
+        sock.sendall(b"\x81\x82\0\0\0\0hi")
+        assert sock.recv(4) == b"\x81\x02hi"
+        program.send(signal.SIGINT)
+        assert read_all(sock) == GOING_AWAY
+    assert program.end() == 0
+    assert not program.found("WARNING|ERROR|Traceback")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["not_here:handler", "--port", "0"], "no module named 'not_here'"),
+        (["app:missing", "--port", "0"], "module 'app' has no 'missing'"),
+        (["app:number", "--port", "0"], "'app:number' cannot be called"),
+        (["app", "--port", "0"], "'app' is not of the form module:handler"),
+        (["app:handler"], "--port or --uds is needed"),
+        (
+            ["app:handler", "--uds", "x", "--port", "1"],
+            "--uds takes the place of --port and --host",
+        ),
+        (["app:handler", "--port", "0", "--keyfile", "x"], "--keyfile needs --certfile"),
+        (
+            ["app:handler", "--port", "0", "--certfile", "x"],
+            "no certificate and key in x: No such file or directory",
+        ),
+    ],
+)
+def test_what_is_not_there(command: Callable, workers: str, arguments: list[str], why: str) -> None:
+    program = command("serve", *arguments, "--workers", workers)
+    assert program.end() == 2
+    assert program.lines[0] == f"wsproto-async: error: {why}\n"
+    # The supervisor adds that it gives up.
+    assert len(program.lines) == 1 or program.found("giving up")
+    assert len(program.lines) <= 2
+
+
+@pytest.mark.parametrize(
+    ("code", "error"), [("1 / 0", "\nZeroDivisionError: "), ("open('x')", "\nFileNotFoundError: ")]
+)
+def test_a_module_that_raises(command: Callable, tmp_path: Path, code: str, error: str) -> None:
+    (tmp_path / "app.py").write_text(code)
+    for workers in "12":
+        program = command("serve", "app:handler", "--port", "0", "--workers", workers)
+        assert program.end() == 1
+        assert "".join(program.lines).count(error) == 1
+        assert not program.found("cannot listen")
+
+
+def test_a_port_that_is_taken(command: Callable) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for workers in "12":
+            program = command("serve", "app:handler", "--port", port, "--workers", workers)
+            assert program.end() == 1
+            (line,) = program.lines
+            assert line.startswith("wsproto-async: error: cannot listen: Address already in use")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_unix_socket(command: Callable, tmp_path: Path, workers: str) -> None:
+    path = str(tmp_path / "sock")
+    program = command("serve", "app:handler", "--uds", "sock", "--workers", workers)
+    program.wait_for("listening on sock", int(workers))
+    with connect(path) as sock:
+        program.send(signal.SIGTERM)
+        assert read_all(sock) == GOING_AWAY
+    assert program.end() == 0
+    assert not os.path.exists(path)
+
+
+def test_sighup_loads_the_new_code_and_certificate(command: Callable, tmp_path: Path) -> None:
+    def certify(name: str) -> None:
+        ca = trustme.CA(organization_name=name)
+        ca.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(tmp_path / "pem")
+
+    def certificate() -> bytes:
+        address = ("127.0.0.1", program.port)
+        return ssl.get_server_certificate(address, timeout=20).encode()
+
+    certify("first")
+    arguments = ["--port", "0", "--workers", "2", "--certfile", "pem"]
+    program = command("serve", "app:handler", *arguments)
+    old = program.workers(2)
+    before = certificate()
+    certify("second")
+    (tmp_path / "app.py").write_text("print('new code')\nasync def handler(ws): ...\n")
+    program.send(signal.SIGHUP)
+    program.wait_for("new code", 2)
+    eventually(lambda: not any(map(is_alive, old)))
+    assert certificate() != before
+    program.send(signal.SIGTERM)
+    assert program.end() == 0

@@ -1,0 +1,329 @@
+"""Workers under a supervisor, as a program that signals and accidents come to."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from programs import GOING_AWAY, Program, Start, connect, eventually, is_alive, read_all
+
+PROGRAM = """
+import asyncio, os, sys, time
+from wsproto_async import run
+
+async def handler(ws):
+    kind = ws.path
+    await ws.send(str(os.getpid()))
+    async for message in ws:
+        if message == "block":
+            print("blocked", flush=True)
+            time.sleep(600)
+        if message == "exit":
+            os._exit(3)
+        while message == "stubborn":
+            print("stubborn", flush=True)
+            try:
+                await asyncio.sleep(600)
+            except asyncio.CancelledError:
+                pass
+
+run(handler, int(sys.argv[1]), workers=2, **eval(sys.argv[2]))
+print("returned", flush=True)
+"""
+
+
+@pytest.fixture
+def serving(start: Start) -> Callable[..., Program]:
+    def serving(port: int = 0, **options: object) -> Program:
+        program = start(PROGRAM, str(port), repr(options), flags=("-X", "dev", "-W", "error"))
+        program.workers(2)
+        return program
+
+    return serving
+
+
+def say(sock: socket.socket, message: str) -> None:
+    sock.sendall(bytes([0x81, 0x80 | len(message), 0, 0, 0, 0]) + message.encode())
+
+
+def pid_of(sock: socket.socket) -> int:
+    """The process that serves this connection; it says so first."""
+    header = sock.recv(2)
+    return int(sock.recv(header[1]))
+
+
+def connect_to(program: Program, pid: int) -> socket.socket:
+    """Connect until it is this worker's turn."""
+    while True:
+        sock = program.connect()
+        if pid_of(sock) == pid:
+            return sock
+        sock.close()
+
+
+def children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def descriptors(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+class Callers:
+    """Connect again and again, in a thread; each must get through its handshake."""
+
+    def __init__(self, port: int) -> None:
+        self.failures: list[str] = []
+        self.count = 0
+        self._port = port
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._call)
+
+    def _call(self) -> None:
+        while not self._is_over.is_set():
+            try:
+                connect(("127.0.0.1", self._port)).close()
+                self.count += 1
+            except (OSError, AssertionError) as exc:
+                self.failures.append(repr(exc))
+
+    def __enter__(self) -> Callers:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+
+def test_each_worker_has_its_turn_on_one_port(serving: Callable) -> None:
+    program = serving()
+    for pid in program.workers(2):
+        connect_to(program, pid).close()
+    assert len(set(program.found(r"listening on (.*)"))) == 1
+    program.send(signal.SIGTERM)
+    assert program.end() == 0
+    assert program.lines[-1] == "returned\n"
+    assert program.lines.count("returned\n") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_all_of_it(serving: Callable, number: signal.Signals) -> None:
+    program = serving()
+    socks = [connect_to(program, pid) for pid in program.workers(2)]
+    program.send(number)
+    for sock in socks:
+        with sock:
+            assert read_all(sock) == GOING_AWAY
+    assert program.end() == 0
+    assert not program.found("WARNING|ERROR|Traceback")
+
+
+def test_ctrl_c_reaches_all_processes_and_counts_once(serving: Callable) -> None:
+    program = serving()
+    with connect_to(program, program.workers(2)[0]) as sock:
+        os.killpg(program.process.pid, signal.SIGINT)
+        # A worker that takes it for the second signal would not wait for the answer.
+        assert read_all(sock) == GOING_AWAY
+    assert program.end() == 0
+    assert not program.found("WARNING|ERROR|Traceback")
+
+
+@pytest.mark.parametrize("what", ["block", "stubborn"])
+def test_a_second_signal_waits_for_nobody(serving: Callable, what: str) -> None:
+    program = serving(grace=600)
+    with connect_to(program, program.workers(2)[0]) as sock:
+        say(sock, what)
+        program.wait_for({"block": "blocked", "stubborn": "stubborn"}[what])
+        program.send(signal.SIGTERM)
+        until_one_has_ended(program)
+        program.send(signal.SIGTERM)
+        assert program.end() == 0
+
+
+def until_one_has_ended(program: Program) -> None:
+    """Wait until the first signal has come to the workers: one of them has nobody to wait for."""
+    eventually(lambda: len(children(program.process.pid)) == 1)
+
+
+def test_the_grace_is_bounded(serving: Callable) -> None:
+    program = serving(grace=0.1)
+    with connect_to(program, program.workers(2)[0]) as sock:
+        say(sock, "block")
+        program.wait_for("blocked")
+        program.send(signal.SIGTERM)
+        assert program.end() == 0
+    assert not any(map(is_alive, program.workers(2)))
+
+
+def test_no_connection_is_refused_by_a_rolling_restart(serving: Callable) -> None:
+    program = serving()
+    supervisor = program.process.pid
+    before = descriptors(supervisor)
+    of_a_worker = descriptors(program.workers(2)[0])
+    with Callers(program.port) as callers:
+        for turn in range(1, 4):
+            program.send(signal.SIGHUP)
+            program.workers(2 + 2 * turn)
+            old = program.workers(0)[2 * turn - 2 : 2 * turn]
+            eventually(lambda old=old: not any(map(is_alive, old)))
+    assert callers.failures == []
+    assert callers.count > 0
+    eventually(lambda: len(children(supervisor)) == 2)  # nor a zombie
+    assert descriptors(supervisor) == before
+    for pid in program.workers(8)[-2:]:
+        eventually(lambda pid=pid: descriptors(pid) == of_a_worker)
+    program.send(signal.SIGTERM)
+    assert program.end() == 0
+    assert not program.found("WARNING|ERROR|Traceback")
+
+
+def test_a_second_sighup_is_one_more_restart(serving: Callable) -> None:
+    program = serving()
+    program.send(signal.SIGHUP)
+    program.workers(3)
+    for _ in range(3):
+        program.send(signal.SIGHUP)
+    program.workers(6)
+    eventually(lambda: len(children(program.process.pid)) == 2)
+    program.send(signal.SIGTERM)
+    assert program.end() == 0
+    assert len(program.found("restarting the workers")) == 2
+    assert len(program.workers(6)) == 6
+
+
+def test_connections_are_closed_by_a_restart(serving: Callable) -> None:
+    program = serving()
+    with connect_to(program, program.workers(2)[0]) as sock:
+        program.send(signal.SIGHUP)
+        assert read_all(sock) == GOING_AWAY
+
+
+def test_a_worker_that_is_killed_is_replaced(serving: Callable) -> None:
+    program = serving()
+    first, _ = program.workers(2)
+    os.kill(first, signal.SIGKILL)
+    third = program.workers(3)[2]
+    connect_to(program, third).close()
+    assert program.found(rf"WARNING worker 1 \(process {first}\) (.*)") == [
+        "ended: SIGKILL; another one starts now"
+    ]
+    with connect_to(program, third) as sock:
+        say(sock, "exit")
+        assert program.wait_for(rf"WARNING worker 1 \(process {third}\) (.*)") == [
+            "ended: exit status 3; another one starts in 1 s"
+        ]
+        program.workers(4)
+
+
+def test_what_waits_for_a_dead_worker_is_served_by_the_next(serving: Callable) -> None:
+    program = serving()
+    for _ in range(2):  # so that there is a pause before the next
+        os.kill(program.workers(2)[-1], signal.SIGKILL)
+        program.workers(3)
+    with Callers(program.port) as callers:
+        program.workers(4)
+    assert callers.failures == []
+
+
+def test_a_worker_whose_loop_stands_still_is_replaced(serving: Callable) -> None:
+    program = serving(heartbeat_timeout=2)
+    first, second = program.workers(2)
+    os.kill(first, signal.SIGSTOP)
+    with connect_to(program, second) as sock:
+        say(sock, "block")
+        program.workers(4)
+    assert sorted(program.found(r"WARNING worker (\d) .*?(ended: .*)")) == [
+        (number, "ended: killed, its event loop stood still for 2 s; another one starts now")
+        for number in "12"
+    ]
+    assert not any(map(is_alive, (first, second)))
+
+
+def test_nobody_is_blamed_when_all_stood_still(serving: Callable) -> None:
+    """As after Ctrl-Z and fg."""
+    program = serving(heartbeat_timeout=2)
+    os.killpg(program.process.pid, signal.SIGSTOP)
+    threading.Event().wait(3.5)
+    os.kill(program.process.pid, signal.SIGCONT)
+    threading.Event().wait(0.3)
+    os.killpg(program.process.pid, signal.SIGCONT)
+    threading.Event().wait(2.5)
+    assert len(program.workers(2)) == 2
+    assert not program.found("WARNING")
+
+
+def test_workers_end_when_the_supervisor_is_killed(serving: Callable) -> None:
+    program = serving()
+    workers = program.workers(2)
+    with connect_to(program, workers[0]) as sock:
+        program.send(signal.SIGKILL)
+        assert read_all(sock) == GOING_AWAY
+    eventually(lambda: not any(map(is_alive, workers)))
+    with pytest.raises(ConnectionRefusedError):
+        program.connect()
+
+
+def test_a_port_that_is_taken_is_an_error(serving: Callable, start: Start) -> None:
+    """Although both could share it."""
+    port = serving().port
+    program = start(PROGRAM, str(port), "{}")
+    assert program.end() == 1
+    assert program.found("OSError: .*in use")
+
+
+UNREADY = """
+import os, sys, time
+from wsproto_async import serve
+from wsproto_async.workers.run import run_loaded
+
+async def handler(ws): ...
+
+def load():
+    {}
+    return handler, {{}}
+
+run_loaded(load, 0, workers=2, grace=10, heartbeat_timeout=2)
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "status", "how"),
+    [
+        ("raise RuntimeError('sorry')", 1, "exit status 1"),
+        ("os._exit(7)", 1, "exit status 7"),
+        ("os.kill(os.getpid(), 9)", 1, "SIGKILL"),
+        ("sys.exit(2)", 2, "exit status 2"),
+    ],
+)
+def test_what_cannot_start_is_given_up(start: Start, what: str, status: int, how: str) -> None:
+    program = start(UNREADY.format(what))
+    assert program.end() == status, program.lines
+    (line,) = program.found(r"ERROR worker 1 \(process \d+\) (.*)")
+    assert line == f"ended before it was ready: {how}; giving up"
+    assert program.lines.count("RuntimeError: sorry\n") == ("sorry" in what)
+
+
+def test_a_worker_may_take_its_time_to_start(start: Start) -> None:
+    program = start(UNREADY.format("time.sleep(3)"))
+    program.workers(2)
+    assert not program.found("WARNING")
+
+
+def test_a_restart_that_fails_leaves_the_old_workers(start: Start, tmp_path: Path) -> None:
+    program = start(UNREADY.format("if os.path.exists('bad'): os._exit(5)"))
+    workers = program.workers(2)
+    (tmp_path / "bad").touch()
+    program.send(signal.SIGHUP)
+    program.wait_for(
+        r"ERROR worker 1 .* ended before it was ready: exit status 5; the others go on"
+    )
+    assert all(map(is_alive, workers))
+    (tmp_path / "bad").unlink()
+    program.send(signal.SIGHUP)
+    program.workers(4)

@@ -1,0 +1,208 @@
+"""``wsproto-async serve``: an application's handler as a server."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import ssl
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+from ..aio.server import Handler
+from ..workers.run import run_loaded
+from ..workers.sockets import bind_unix
+from . import application
+
+__all__ = ["add_to"]
+
+_DESCRIPTION: Final = """\
+Serve WebSocket connections, each with a call of HANDLER, until SIGINT (Ctrl-C) or SIGTERM. With
+more than one worker SIGHUP restarts them, one after another, with the code that is there then."""
+
+_EXAMPLES: Final = """\
+examples:
+  wsproto-async serve chat:handler --port 8765
+  wsproto-async serve chat:handler --port 8765 --host 0.0.0.0 --host :: --workers 4
+  wsproto-async serve chat:handler --port 443 --certfile cert.pem --keyfile key.pem
+  wsproto-async serve chat:handler --uds chat.sock --origin https://example.com
+
+exit status:
+  0  stopped by a signal
+  1  the application failed, the address is taken, or something would not stop
+  2  an option is wrong, or the module or the handler is not there
+"""
+
+# What is an option of serve() too, if it is given.
+_PASSED_ON: Final = (
+    "liveness",
+    "max_connections",
+    "max_size",
+    "ping_interval",
+    "ping_timeout",
+    "readiness",
+)
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to those of a parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "serve",
+        help="serve WebSocket connections",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=_serve)
+    add = parser.add_argument
+    add("handler", metavar="HANDLER", help="module:name of a coroutine function")
+
+    group = parser.add_argument_group(
+        "where to listen; without --port and --uds, on systemd's sockets"
+    )
+    add = group.add_argument
+    add(
+        "--port",
+        type=_number(int, 0, 65535),
+        metavar="N",
+        help="0 picks a free one, the log tells which",
+    )
+    add("--host", action="append", metavar="HOST", help="default 127.0.0.1; may be repeated")
+    add("--uds", metavar="PATH", help="a Unix socket in place of host and port")
+    add("--certfile", metavar="FILE", help="TLS: certificate chain, PEM")
+    add("--keyfile", metavar="FILE", help="TLS: private key, PEM, if not in --certfile")
+
+    group = parser.add_argument_group("processes; times are in seconds")
+    add = group.add_argument
+    add("--workers", type=_number(int, 1), default=1, metavar="N", help="default 1")
+    add(
+        "--grace",
+        type=_number(float, 0),
+        default=10,
+        metavar="S",
+        help="for handlers to end, default 10",
+    )
+    add(
+        "--heartbeat-timeout",
+        type=_number(float, 2),
+        default=30,
+        metavar="S",
+        help="a worker whose event loop stands still for so long is replaced, default 30",
+    )
+    add(
+        "--log-level",
+        choices=("debug", "info", "warning", "error"),
+        default="info",
+        help="default info",
+    )
+
+    group = parser.add_argument_group("connections")
+    add = group.add_argument
+    add(
+        "--origin",
+        action="append",
+        metavar="ORIGIN",
+        help="pages that may connect; may be repeated",
+    )
+    add("--max-size", type=_number(int, 0), metavar="N", help="bytes in a message, default 1 MiB")
+    add(
+        "--max-connections",
+        type=_number(int, 1),
+        metavar="N",
+        help="of each worker, default no limit",
+    )
+    add("--ping-interval", type=_number(float, 0.001), metavar="S", help="default 20")
+    add("--ping-timeout", type=_number(float, 0.001), metavar="S", help="default 20")
+    add("--liveness", metavar="PATH", help="answers 200 while the event loop runs")
+    add("--readiness", metavar="PATH", help="answers 200 while connections are accepted, else 503")
+
+
+def _number(
+    kind: Callable[[str], Any], least: float, most: float | None = None
+) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        value = kind(text)
+        if not value >= least or (most is not None and value > most):
+            wanted = f"at least {least:g}" if most is None else f"from {least:g} to {most:g}"
+            raise argparse.ArgumentTypeError(f"must be {wanted}")
+        return value
+
+    parse.__name__ = kind.__name__  # for argparse's messages
+    return parse
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    if arguments.uds is not None and (arguments.port is not None or arguments.host):
+        return _fail("--uds takes the place of --port and --host", 2)
+    if arguments.keyfile is not None and arguments.certfile is None:
+        return _fail("--keyfile needs --certfile", 2)
+    if arguments.uds is None and arguments.port is None and "LISTEN_FDS" not in os.environ:
+        return _fail("--port or --uds is needed", 2)
+    logging.basicConfig(
+        level=arguments.log_level.upper(),
+        format="%(asctime)s %(process)d %(levelname)s %(message)s",
+    )
+    options = serve_options(arguments)
+    try:
+        if arguments.uds is not None:
+            options["sock"] = bind_unix(arguments.uds)
+    except OSError as exc:
+        return _fail(f"cannot listen at {arguments.uds}: {exc.strerror or exc}", 1)
+    try:
+        run_loaded(
+            lambda: _load(arguments),
+            arguments.port,
+            workers=arguments.workers,
+            grace=arguments.grace,
+            heartbeat_timeout=arguments.heartbeat_timeout,
+            **options,
+        )
+    except OSError as exc:
+        return _fail(f"cannot listen: {exc.strerror or exc}", 1)
+    finally:
+        if arguments.uds is not None:
+            with suppress(OSError):
+                os.unlink(arguments.uds)
+    return 0
+
+
+def serve_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return those of the options that are ``serve``'s."""
+    given = {name: getattr(arguments, name) for name in _PASSED_ON}
+    given |= {"host": arguments.host, "origins": arguments.origin}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _load(arguments: argparse.Namespace) -> tuple[Handler, dict[str, Any]]:
+    """Load what must be loaded anew when workers are restarted: the code, and the certificate."""
+    try:
+        handler = application.load(arguments.handler)
+        more = {} if arguments.certfile is None else {"ssl": _context(arguments)}
+    except application.NotThere as exc:
+        raise SystemExit(_fail(str(exc), 2)) from None
+    except Exception:
+        traceback.print_exc()
+        raise SystemExit(1) from None
+    return handler, more
+
+
+def _context(arguments: argparse.Namespace) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(arguments.certfile, arguments.keyfile)
+    except OSError as exc:  # ssl.SSLError is one
+        what = arguments.certfile
+        if arguments.keyfile is not None:
+            what += f" and {arguments.keyfile}"
+        raise application.NotThere(
+            f"no certificate and key in {what}: {exc.strerror or exc}"
+        ) from None
+    return context
+
+
+def _fail(why: str, status: int) -> int:
+    print(f"wsproto-async: error: {why}", file=sys.stderr)
+    return status

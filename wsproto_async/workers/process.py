@@ -1,0 +1,74 @@
+"""A server as the whole of a process: its event loop, its signals, and its certain end."""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import Final
+
+from ..aio.serve import serve
+from ..aio.server import Server
+from ..aio.signals import on_stop_signal
+from .systemd import notify, watchdog
+
+__all__ = ["LAST_GRACE", "Beside", "last_resort", "serve_here"]
+
+LAST_GRACE: Final = 2.0
+"""Seconds that a process has for its end after the grace for its handlers."""
+
+_AT_ONCE: Final = 1.5  # the same after a second signal
+
+Beside = Callable[[Server], AbstractContextManager[None]]
+"""What goes on beside a server while it runs."""
+
+
+def serve_here(
+    starting: serve, grace: float | None, beside: Beside = lambda _: nullcontext()
+) -> None:
+    """Serve until SIGINT or SIGTERM, or until the server is closed, and return when all has ended.
+
+    What neither ends nor lets the event loop go on takes the process with it: it exits with
+    status 1, and shows on stderr where it was.
+
+    Raises OSError if it cannot listen.
+    """
+    try:
+        # Ctrl-C before the server has started.
+        with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(starting, grace, beside))
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def last_resort(seconds: float | None) -> None:
+    """Let the process exit in so many seconds, whatever it does; the last call counts."""
+    # Python's own thread for this needs no lock that a handler could hold.
+    if seconds is not None:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=2)
+
+
+async def _serve(starting: serve, grace: float | None, beside: Beside) -> None:
+    deadlines = [None if grace is None else grace + LAST_GRACE, _AT_ONCE]
+    async with starting as server:
+
+        def stop() -> None:
+            notify("STOPPING=1")
+            server.close(grace=grace)
+
+        with (
+            on_stop_signal(stop, server._end_now, at_once=lambda: last_resort(deadlines.pop(0))),
+            watchdog(),
+            beside(server),
+        ):
+            notify("READY=1")
+            await server.wait_closed()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

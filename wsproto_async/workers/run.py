@@ -1,0 +1,134 @@
+"""run(): a server as a whole program."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from socket import socket
+from typing import Any, Final
+
+from ..aio.serve import serve
+from ..aio.server import Handler
+from .process import serve_here
+from .sockets import bind_each
+from .systemd import listening_sockets
+from .worker import BEAT, in_touch
+
+__all__ = ["Load", "run", "run_loaded"]
+
+Load = Callable[[], tuple[Handler, dict[str, Any]]]
+"""Called in each process that serves, once: returns the handler, and further options of serve."""
+
+_BINDING: Final = ("host", "reuse_port", "backlog")
+
+
+def run(
+    handler: Handler,
+    port: int | None = None,
+    *,
+    workers: int = 1,
+    grace: float | None = 10,
+    heartbeat_timeout: float | None = 30,
+    **options: Any,
+) -> None:
+    """Serve until SIGINT (Ctrl-C) or SIGTERM, then close all connections with 1001 and return.
+
+    Handlers have ``grace`` seconds to end, None for as long as they like. A second signal waits for
+    nobody: connections are aborted, handlers cancelled, and what does not end even then takes the
+    process with it within two seconds, with exit status 1.
+
+    Runs on uvloop where that is installed. ``options`` are those of :func:`serve`. Without ``port``
+    and ``sock`` it serves on the sockets that systemd passed. Unless logging is configured already,
+    INFO and above go to stderr.
+
+    With more than one of ``workers`` this process becomes their supervisor, and each worker a
+    process forked from it, with an event loop of its own. One that ends by itself is replaced: at
+    once, then after pauses from 1 to 30 s. So is one whose event loop stands still for
+    ``heartbeat_timeout`` seconds, 2 or more; None for never. SIGHUP replaces all, one after
+    another, without refusing a connection; the new ones run the code of this process again, while
+    those of the command line load what is there then. The supervisor takes SIGINT, SIGTERM, SIGHUP
+    and SIGCHLD over, whoever handled them.
+
+    Raises OSError if it cannot listen there; ValueError for ``workers`` below 1, and above 1 where
+    there is no ``os.fork``; RuntimeError if there are other threads or a running event loop, which
+    do not survive a fork; SystemExit if the first worker ends before it listens.
+    """
+    serve(handler, port, **options)  # raises here, not in each worker
+    run_loaded(
+        lambda: (handler, {}),
+        port,
+        workers=workers,
+        grace=grace,
+        heartbeat_timeout=heartbeat_timeout,
+        **options,
+    )
+
+
+def run_loaded(
+    load: Load,
+    port: int | None,
+    *,
+    workers: int,
+    grace: float | None,
+    heartbeat_timeout: float | None,
+    sock: socket | Sequence[socket] | None = None,
+    **options: Any,
+) -> None:
+    """Do what ``run`` does with a handler that is loaded where it is needed."""
+    if workers < 1:
+        raise ValueError("there must be a worker")
+    if heartbeat_timeout is not None and heartbeat_timeout < 2 * BEAT:
+        raise ValueError(f"heartbeat_timeout must be at least {2 * BEAT:g} s")
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(process)d %(levelname)s %(message)s"
+        if workers > 1
+        else "%(asctime)s %(levelname)s %(message)s",
+    )
+    if sock is None and port is None:
+        sock = listening_sockets() or None
+    if workers == 1:
+        handler, more = load()
+        serve_here(serve(handler, port, sock=sock, **options, **more), grace)
+        return
+    _check_fork()
+    shared = [sock] if isinstance(sock, socket) else sock
+    if shared is not None:
+        socks = [list(shared)] * workers
+    elif port is None:
+        raise TypeError("run() needs a port or a sock")
+    else:
+        binding = {name: options.pop(name) for name in _BINDING if name in options}
+        socks = bind_each(workers, port, **binding)
+
+    def work(socks: Sequence[socket], channel: socket) -> None:
+        handler, more = load()
+        serve_here(
+            serve(handler, sock=socks, **options, **more),
+            grace,
+            lambda server: in_touch(server, channel, grace),
+        )
+
+    # Where there is no fork, there is not all that this module takes from the system.
+    from .supervisor import Supervisor
+
+    try:
+        status = Supervisor(work, socks, grace, heartbeat_timeout).run()
+    finally:
+        for each in socks:
+            for one in each:
+                one.close()
+    if status:
+        raise SystemExit(status)
+
+
+def _check_fork() -> None:
+    if not hasattr(os, "fork"):
+        raise ValueError("more than one worker needs os.fork")
+    if threading.current_thread() is not threading.main_thread() or threading.active_count() > 1:
+        raise RuntimeError("workers are forked, so run() must find no other threads")
+    if asyncio._get_running_loop() is not None:
+        raise RuntimeError("workers are forked, so run() must not be called from an event loop")
