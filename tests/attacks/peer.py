@@ -23,6 +23,7 @@ class Peer:
 
     def __init__(self, sock: socket.socket, wire: Wire, received: Received, gap: float) -> None:
         self.sock = sock
+        self.lasts = 0.0  # seconds of the limit that is tried
         self.wire = wire
         self.received = received
         self.sent = 0  # bytes since the connection is open

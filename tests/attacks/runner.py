@@ -138,6 +138,7 @@ async def _connected(row: Row, target: Target) -> AsyncIterator[Peer]:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await asyncio.get_running_loop().sock_connect(sock, (target.host, target.port))
         peer = Peer(sock, target.wire, Received(), target.gap)
+        peer.lasts = target.limits.get(row.lasts or "", 0.0)
         if target.tls is not None and not row.raw:
             await peer.start_tls(target.tls, target.host)
         yield peer
