@@ -13,7 +13,7 @@ import trustme
 from raw_peer import TEXT, frame, raw_peer, tcp_peer, within
 from wire import Wire
 
-from wsproto_async import WebSocket, connect, serve
+from wsproto_async import WebSocket, broadcast, connect, serve
 
 WIRE = Wire(host="localhost")
 
@@ -70,7 +70,6 @@ async def test_a_logger_that_raises() -> None:
         logger.handlers.clear()
 
 
-@pytest.mark.xfail(reason="send() does not know its thread")
 async def test_a_call_from_another_thread() -> None:
     """N29: it raises, and harms nothing."""
     opened: asyncio.Future[WebSocket] = asyncio.get_running_loop().create_future()
@@ -80,8 +79,13 @@ async def test_a_call_from_another_thread() -> None:
         await echo(ws)
 
     def call(ws: WebSocket) -> None:
-        with pytest.raises(RuntimeError):
-            asyncio.run(ws.send("from elsewhere"))
+        for coroutine in (ws.send("from elsewhere"), ws.recv(), ws.ping(), ws.close()):
+            with pytest.raises(RuntimeError, match="another thread"):
+                asyncio.run(coroutine)
+        with pytest.raises(RuntimeError, match="another thread"):
+            ws.abort()
+        with pytest.raises(RuntimeError, match="another thread"):
+            broadcast([ws], "from elsewhere")
 
     async with serve(handler, 0) as server, raw_peer(server.port) as peer:
         await asyncio.to_thread(call, await opened)

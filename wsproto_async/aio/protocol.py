@@ -345,6 +345,7 @@ class ProtocolCore:
         will be no more messages, and InvalidState before the opening handshake has completed or
         for what was begun in parts.
         """
+        self.sender.check_thread()
         if self._is_awaited:
             raise ConcurrencyError("another task is receiving from this connection already")
         if not self._queue.count:

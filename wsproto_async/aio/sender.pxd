@@ -2,6 +2,7 @@ cimport cython
 
 from ..sansio.connection cimport Connection
 from .flow cimport ReceiveQueue, Waiters
+from .thread cimport current_thread
 
 cdef Py_ssize_t _CORK_LIMIT
 cdef Py_ssize_t _LONG_ON_AVERAGE
@@ -19,8 +20,10 @@ cdef class Sender:
     cdef Waiters _waiters
     cdef object _line
     cdef Py_ssize_t _write_limit
+    cdef unsigned long _thread
     cdef readonly unsigned long long bytes_sent
 
+    cpdef check_thread(self)
     cpdef attach(self, object transport)
     cpdef written(self)
     cpdef cork(self)

@@ -12,6 +12,7 @@ from typing import Final
 from ..sansio.connection import Connection
 from ..sansio.state import State
 from .flow import ReceiveQueue, Waiters
+from .thread import current_thread
 
 __all__ = ["Sender"]
 
@@ -34,6 +35,7 @@ class Sender:
         "_is_flush_due",
         "_line",
         "_pushed",
+        "_thread",
         "_unread",
         "_waiters",
         "_write_limit",
@@ -51,6 +53,7 @@ class Sender:
         self._connection = connection
         self._unread = unread
         self._write_limit = write_limit
+        self._thread = current_thread()
         self._waiters: Waiters | None = None  # until somebody waits
         self._line: asyncio.Lock | None = None
         self._in_line = 0
@@ -63,6 +66,14 @@ class Sender:
     def attach(self, transport: asyncio.Transport) -> None:
         """Begin to write to ``transport``; nobody else does."""
         self.transport = transport
+
+    def check_thread(self) -> None:
+        """Raise RuntimeError unless this is the thread that the connection was made in."""
+        if current_thread() != self._thread:
+            raise RuntimeError(
+                "called from another thread than the connection's: "
+                "see asyncio.run_coroutine_threadsafe() and loop.call_soon_threadsafe()"
+            )
 
     def written(self) -> None:
         """The connection has something to send: write it, or leave it corked."""
@@ -130,6 +141,7 @@ class Sender:
 
     def may_send(self) -> bool:
         """Tell if a message can be sent now, with no wait and between no others' fragments."""
+        self.check_thread()
         return not (self._in_line or self.is_gate_shut or self._connection.sending_message)
 
     async def turn(self) -> None:
@@ -153,6 +165,7 @@ class Sender:
 
         Raises ConnectionClosed if the end comes before.
         """
+        self.check_thread()
         while self.is_gate_shut:
             self._connection.check_open()
             await self.change()
@@ -162,6 +175,7 @@ class Sender:
 
         The connection is open.
         """
+        self.check_thread()
         if self._connection.is_clear():
             self._connection.messages_sent += 1
             self._write(frame)

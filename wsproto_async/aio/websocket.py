@@ -161,12 +161,14 @@ class WebSocketCore:
         the wait, not the closing.
         """
         encode_close(code, reason)
+        self._protocol.sender.check_thread()
         self._protocol.is_closed_by_user = True
         self._protocol.close(code, reason)
         await self._protocol.wait_lost()
 
     def abort(self) -> None:
         """Drop the connection at once, with everything not yet sent; the peer sees 1006."""
+        self._protocol.sender.check_thread()
         self._protocol.is_closed_by_user = True
         self._protocol.abort()
 
@@ -299,7 +301,8 @@ class WebSocket(WebSocketCore):
     """One connection, on a server or on a client.
 
     One task at a time may receive; any number may send. Cancelling any call at any moment loses
-    no message and never leaves half a frame behind. Iterate over a WebSocket to receive until it
+    no message and never leaves half a frame behind. From another thread than the event loop's each
+    raises RuntimeError. Iterate over a WebSocket to receive until it
     is closed with 1000 or 1001; use it as a context manager to close it at the end.
 
     You may set attributes of your own on it, such as the user that you authenticated.
