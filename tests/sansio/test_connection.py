@@ -659,12 +659,12 @@ def test_work_is_done_in_parts(side: str, size: int) -> None:
     events: list[Event] = []
     parts = []
     while Close(1005) not in events:
-        connection.set_budget(3000)
+        connection.set_budget(9000)
         part = list(connection.events())
         events += part
         parts.append(len(part))
     assert events == [payload for _, _, payload in frames] + [Close(1005)]
-    assert max(parts) == 3000 // 612 + 1
+    assert max(parts) == 9000 // 4196 + 1
     assert not connection.is_amid_frame()
 
 
@@ -688,7 +688,7 @@ def test_the_end_waits_for_what_came_before_it(side: str) -> None:
 def test_empty_fragments_are_work_too(side: str) -> None:
     connection = opened(side)
     connection.receive_data(wire(side, (TEXT, False, b""), *[(CONT, False, b"")] * 100))
-    connection.set_budget(5 * 512)
+    connection.set_budget(5 * 4096)
     assert list(connection.events()) == []
     assert connection.frames == 6
 

@@ -34,7 +34,7 @@ __all__ = ["Owner", "ProtocolCore", "WebSocketProtocol"]
 
 _ANSWER_TIME: Final = 1.0  # seconds to answer what came before a violation
 _PENDING_LIMIT: Final = 65536  # bytes that may follow a request before it is answered
-_TURN_BUDGET: Final = 2**19  # bytes of payload, and 512 for each frame, in one turn of the loop
+_TURN_BUDGET: Final = 2**18 + 2**16  # bytes, with 4 KiB for each frame, in a turn of the loop
 _FULL_READ: Final = 2**18  # bytes; after fewer nothing more is there to be read in the same turn
 _OPEN: Final = State.OPEN
 _ANSWER: Final = Deadline.ANSWER
@@ -256,9 +256,10 @@ class ProtocolCore:
         """The rest of the input waits for the next turn of the loop, and reading with it."""
         if not self._is_over_budget:
             self._is_over_budget = True
-            self.loop.call_soon(self._go_on)
+            self._shared.turns.wait(self)
 
-    def _go_on(self) -> None:
+    def go_on(self) -> None:
+        """It is this connection's turn."""
         self._is_over_budget = False
         self.connection.set_budget(_TURN_BUDGET)
         self.sender.cork()

@@ -7,18 +7,20 @@ from weakref import WeakKeyDictionary, ref
 
 from .inbox import Inbox
 from .timer import SharedTimer
+from .turns import Turns
 
 __all__ = ["Shared", "shared"]
 
 
 class Shared:
-    """One timer, and one place to read into."""
+    """One timer, one place to read into, and one line to wait in."""
 
-    __slots__ = ("__weakref__", "inbox", "timer")
+    __slots__ = ("__weakref__", "inbox", "timer", "turns")
 
     def __init__(self) -> None:
         self.inbox = Inbox()
         self.timer = SharedTimer()
+        self.turns = Turns()
 
 
 # The connections keep it, and it keeps them, and so the loop: kept here, none of it would ever go.

@@ -30,7 +30,7 @@ from .state import Cause, Lifecycle, State
 
 __all__ = ["Connection"]
 
-_FRAME_COST: Final = 512  # of the budget, beside the payload
+_FRAME_COST: Final = 4096  # of the budget, beside the payload
 _LONG_PIECE: Final = 16384  # bytes of payload, from where on they are not copied into a frame
 _OPEN: Final = State.OPEN
 _OK_CODES: Final = (1000, 1001, 1005)
@@ -184,7 +184,7 @@ class Connection(Lifecycle):
     def set_budget(self, size: int) -> None:
         """Bound what ``next_event`` does until this is called again, so that others get a turn.
 
-        A byte of payload costs 1, one that was decoded another, and a frame 512, or what has come
+        A byte of payload costs 1, one that was decoded another, and a frame 4096, or what has come
         of it. When that is spent, what else was received waits. At first there is no bound.
         """
         self._assembler.budget = size
