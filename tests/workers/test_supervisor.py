@@ -196,6 +196,7 @@ def test_handshakes_under_way_are_completed_before_a_worker_retires(serving: Cal
     held = descriptors(workers[0])
     program.send(signal.SIGHUP)
     eventually(lambda: descriptors(workers[0]) < held)  # it listens no more
+    threading.Event().wait(1)  # longer than it waits for what it cannot see
     for sock in socks:
         with sock:
             sock.sendall(REQUEST[20:])
@@ -281,8 +282,10 @@ def test_workers_end_when_the_supervisor_is_killed(serving: Callable) -> None:
     program = serving()
     workers = program.workers(2)
     with connect_to(program, workers[0]) as sock:
+        os.kill(workers[1], signal.SIGSTOP)  # nor do they depend on each other
         program.send(signal.SIGKILL)
         assert read_all(sock) == GOING_AWAY
+    os.kill(workers[1], signal.SIGCONT)
     eventually(lambda: not any(map(is_alive, workers)))
     with pytest.raises(ConnectionRefusedError):
         program.connect()
