@@ -40,7 +40,7 @@ print("returned", flush=True)
 @pytest.fixture
 def serving(start: Start) -> Callable[..., Program]:
     def serving(port: int = 0, **options: object) -> Program:
-        program = start(PROGRAM, str(port), repr(options), flags=("-X", "dev", "-W", "error"))
+        program = start(PROGRAM, str(port), repr(options), flags=("-W", "error"))
         program.workers(2)
         return program
 

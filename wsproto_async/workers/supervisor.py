@@ -105,7 +105,8 @@ class Supervisor:
             # It was this process that stood still, and perhaps all of them (Ctrl-Z): no blame.
             for worker in self._workers.values():
                 worker.heard = now
-        for key, _ in ready:
+        # Signals come last: they may close the channel of a worker that has ended.
+        for key, _ in sorted(ready, key=lambda each: each[0].fileobj is self._awake):
             key.data()
 
     def _read_signals(self) -> None:
