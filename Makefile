@@ -14,13 +14,17 @@ PURE := wsproto_async/codec/*,wsproto_async/extensions/*,wsproto_async/handshake
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-compiled coverage bench micro plots autobahn interop test-node test-browser lint format types docs build wheel check clean
+.PHONY: help demo attack test test-compiled coverage bench micro plots autobahn interop test-node test-browser lint format types docs build wheel check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.run ## start the demo page and print its address (PORT=8765)
 	$(PY) examples/demo/server.py --port $(PORT)
+
+# Any WebSocket server: HOST=, TLS=1, ATTACK="--only F --max-size 1048576"; docs/attacks.md tells more.
+attack: ## send what attackers send to the server at PORT (8765), and print where it goes wrong
+	$(PYTHON) tests/attacks/runner.py --port $(PORT) $(if $(HOST),--host $(HOST)) $(if $(TLS),--tls) $(ATTACK)
 
 # Measuring coverage takes longer than testing, so it is done where it is gated.
 PURE_TESTS := tests/codec tests/extensions tests/handshake tests/sansio

@@ -27,6 +27,7 @@ SOURCES = [
     "aio/protocol.py",
     "aio/sender.py",
     "aio/size.pyx",
+    "aio/thread.pyx",
     "aio/websocket.py",
     "codec/frames.py",
     "codec/mask.pyx",

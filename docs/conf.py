@@ -10,8 +10,10 @@ HERE = Path(__file__).parent
 PYPROJECT = HERE.parent / "pyproject.toml"
 sys.path.insert(0, str(HERE))
 
+import attack_rows  # noqa: E402
 import transitions  # noqa: E402
 
+attack_rows.write(HERE / "_generated")
 transitions.write(HERE / "_generated")
 
 project = "wsproto_async"

@@ -1,9 +1,9 @@
 """What the documentation shows is what happens.
 
-Every Python block of README.md, the tutorial, the page on workers and the design page compiles. A block whose first
-line is a comment that names a file (``# server.py``) is a program: the programs of one section
-are written into one folder, ``server.py`` is started, and then each console block is held against
-what its commands print. 8765 stands for a free port.
+Every Python block of the pages below compiles. A block whose first line is a comment that names a
+file (``# server.py``) is a program: the programs of one section are written into one folder,
+``server.py`` is started, and then each console block is held against what its commands print. 8765
+stands for a free port.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *(ROOT / "docs" / name for name in ("tutorial.md", "workers.md", "design.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / name for name in ("tutorial.md", "deploying.md", "workers.md", "design.md")),
+]
 WITH_TRACEBACK = {"tutorial.md: Errors in a handler"}  # sections whose server is to log one
 PATIENCE = 30  # seconds for a program to start, to end, or to stop
 

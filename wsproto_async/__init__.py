@@ -1,9 +1,11 @@
 """WebSocket server and client for asyncio: ``async def handler(ws)`` behind ``serve``."""
 
+from .aio.auth import basic_auth
 from .aio.broadcast import broadcast
 from .aio.client import connect, unix_connect
+from .aio.record import ServerStats
 from .aio.serve import serve, unix_serve
-from .aio.server import Server, ServerStats
+from .aio.server import Server
 from .aio.websocket import WebSocket
 from .build import compiled
 from .codec.close import Close
@@ -16,6 +18,7 @@ from .exceptions import (
     HandshakeError,
     InvalidExtension,
     InvalidHeader,
+    InvalidHost,
     InvalidMessage,
     InvalidOrigin,
     InvalidRedirect,
@@ -44,6 +47,7 @@ __all__ = [
     "Headers",
     "InvalidExtension",
     "InvalidHeader",
+    "InvalidHost",
     "InvalidMessage",
     "InvalidOrigin",
     "InvalidRedirect",
@@ -62,6 +66,7 @@ __all__ = [
     "State",
     "WebSocket",
     "WebSocketError",
+    "basic_auth",
     "broadcast",
     "compiled",
     "connect",

@@ -8,6 +8,7 @@
      │    ├── InvalidHeader             a header is missing, doubled or malformed
      │    ├── InvalidUpgrade            plain HTTP, or not an upgrade to WebSocket 13
      │    ├── InvalidOrigin             the page's origin is not allowed
+     │    ├── InvalidHost               the host asked for is not allowed
      │    ├── InvalidSubprotocol        the peer chose what was not offered
      │    ├── InvalidExtension          the peer agreed to what was not offered
      │    ├── ProxyError                the proxy gives no tunnel; .response, if there was one
@@ -43,6 +44,7 @@ __all__ = [
     "HandshakeError",
     "InvalidExtension",
     "InvalidHeader",
+    "InvalidHost",
     "InvalidMessage",
     "InvalidOrigin",
     "InvalidRedirect",
@@ -100,6 +102,12 @@ class InvalidOrigin(HandshakeError):
     """The request comes from a page whose origin is not allowed."""
 
     status = 403
+
+
+class InvalidHost(HandshakeError):
+    """The request is for a host that the server does not answer for."""
+
+    status = 421
 
 
 class InvalidSubprotocol(HandshakeError):

@@ -35,7 +35,6 @@ from wsproto_async import (
     Request,
     Response,
     Server,
-    ServerStats,
     State,
     WebSocket,
     connect,
@@ -80,7 +79,7 @@ def logged(caplog: pytest.LogCaptureFixture, level: int = logging.WARNING) -> li
 async def test_what_a_server_tells_of_itself() -> None:
     async with serve(wait_for_the_end, 0) as server:
         assert server.is_serving()
-        assert server.stats() == ServerStats(0, 0, 0, 0)
+        assert server.stats()[:4] == (0, 0, 0, 0)
         assert server.connections == frozenset()
         (sock,) = server.sockets
         assert sock.getsockname() == ("127.0.0.1", server.port)
@@ -89,17 +88,17 @@ async def test_what_a_server_tells_of_itself() -> None:
             (ws,) = server.connections
             assert ws.server is server
             assert ws.remote_address == client.local_address
-            assert server.stats() == ServerStats(1, 1, 1, 0)
+            assert server.stats()[:4] == (1, 1, 1, 0)
             await connecting.send(head("GET / HTTP/1.1", "Host: localhost"))
             assert (await connecting.read_head()).startswith(b"HTTP/1.1 426 ")
-            assert server.stats() == ServerStats(1, 0, 1, 1)
+            assert server.stats()[:4] == (1, 0, 1, 1)
             await connecting.read_eof()
             async with tcp_peer(server.port) as nonsense:
                 await nonsense.send(b"no HTTP\r\n")
                 assert (await nonsense.read_head()).startswith(b"HTTP/1.1 400 ")
                 assert server.stats().refused == 2
         await until(lambda: server.connections == frozenset())
-        assert server.stats() == ServerStats(0, 0, 1, 2)
+        assert server.stats()[:4] == (0, 0, 1, 2)
         port = server.port
     assert not server.is_serving()
     assert server.connections == frozenset()
@@ -304,7 +303,7 @@ async def test_no_more_than_max_connections() -> None:
             assert answer.startswith(b"HTTP/1.1 503 ")
             assert b"\r\nRetry-After: 5\r\n" in answer
             assert await peer.read_eof() == b"too many connections\n"
-        assert server.stats() == ServerStats(2, 0, 2, 1)
+        assert server.stats()[:4] == (2, 0, 2, 1)
         await first.close()
         await until(lambda: server.stats().connections == 1)
         third = await connect(uri(server))
@@ -416,7 +415,7 @@ async def test_a_hook_that_never_returns() -> None:
         assert await peer.read_eof() == b"handshake timed out\n"
         peer.sock.close()
         await until(lambda: steps == ["entered", "left"])
-        await until(lambda: server.stats() == ServerStats(0, 0, 0, 1))
+        await until(lambda: server.stats()[:4] == (0, 0, 0, 1))
 
 
 async def test_a_hook_that_does_not_let_itself_be_cancelled() -> None:
@@ -438,7 +437,7 @@ async def test_a_hook_that_does_not_let_itself_be_cancelled() -> None:
         await until(lambda: steps)
         assert await peer.read_eof() == b"handshake timed out\n"
         peer.sock.close()
-        await until(lambda: server.stats() == ServerStats(0, 0, 0, 1))
+        await until(lambda: server.stats()[:4] == (0, 0, 0, 1))
 
 
 @pytest.mark.parametrize("leave", ["eof", "reset"])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from wsproto_async import connect, serve
+from wsproto_async.aio.log import Log
 from wsproto_async.aio.settings import Settings
 
 
@@ -33,12 +34,19 @@ def test_limits_that_are_too_small(name: str, limit: int) -> None:
 
 
 def test_settings_do_not_change() -> None:
-    settings = Settings(None, None, None, None, 4, 1, logging.getLogger())
+    settings = Settings(None, None, None, None, None, None, 4, 1, Log(logging.getLogger()))
     with pytest.raises(AttributeError):
         settings.read_limit = 5
 
 
-TIMEOUTS = ["open_timeout", "close_timeout", "ping_interval", "ping_timeout"]
+TIMEOUTS = [
+    "open_timeout",
+    "close_timeout",
+    "ping_interval",
+    "ping_timeout",
+    "send_timeout",
+    "frame_timeout",
+]
 
 
 @pytest.mark.parametrize("name", TIMEOUTS)

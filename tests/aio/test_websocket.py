@@ -1061,11 +1061,9 @@ async def test_attributes_of_both_ends() -> None:
         assert client.server is None
         assert at_server.local_address == client.remote_address == ("127.0.0.1", server.port)
         assert at_server.remote_address == client.local_address
-        assert repr(client) == (f"<WebSocket /room?a=b%20c OPEN peer=('127.0.0.1', {server.port})>")
+        assert repr(client) == (f"<WebSocket /room?... OPEN peer=('127.0.0.1', {server.port})>")
         await client.close()
-        assert repr(client) == (
-            f"<WebSocket /room?a=b%20c CLOSED peer=('127.0.0.1', {server.port})>"
-        )
+        assert repr(client) == (f"<WebSocket /room?... CLOSED peer=('127.0.0.1', {server.port})>")
 
 
 async def test_buffered_amount_counts_what_has_not_left(link: Callable) -> None:

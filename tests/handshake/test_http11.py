@@ -63,7 +63,7 @@ def test_a_request_is_serialized_as_it_is() -> None:
     request = Request("/chat?room=1", Headers([("Host", "h"), ("X-Old", "caf\xe9")]))
     assert request.method == "GET"
     assert request.serialize() == b"GET /chat?room=1 HTTP/1.1\r\nHost: h\r\nX-Old: caf\xe9\r\n\r\n"
-    assert repr(request) == "<Request GET /chat?room=1>"
+    assert repr(request) == "<Request GET /chat?...>"
     assert repr(Request("/", Headers(), method="HEAD")) == "<Request HEAD />"
 
 

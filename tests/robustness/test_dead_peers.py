@@ -17,7 +17,6 @@ from raw_peer import (
     RawPeer,
     frame,
     frame_header,
-    head,
     masked,
     raw_peer,
     tcp_peer,
@@ -193,33 +192,6 @@ async def test_close_and_then_no_fin() -> None:
         await peer.send(frame(CLOSE, b"\x03\xe8"))
         assert (await peer.read_message()).close_code == 1000
         assert await within(CLOSE_TIMEOUT, peer.read_eof()) == b""
-
-
-@pytest.mark.parametrize(
-    "begun",
-    [b"", b"GET", b"GET / HTTP/1.1\r\n", head("GET / HTTP/1.1", "Host: localhost")[:-2]],
-    ids=["nothing", "a method", "a request line", "all but the last line"],
-)
-async def test_handshake_that_never_ends(begun: bytes) -> None:
-    async with watched(open_timeout=OPEN_TIMEOUT) as state, tcp_peer(state.server.port) as peer:
-        start = time.monotonic()
-        await peer.send(begun)
-        answer = await within(OPEN_TIMEOUT + CLOSE_TIMEOUT, peer.read_eof())
-        assert time.monotonic() - start >= OPEN_TIMEOUT - 0.1
-        assert answer == b"" or answer.startswith(b"HTTP/1.1 408 ")
-
-
-async def test_handshake_that_drips() -> None:
-    """The deadline is one for the whole handshake; bytes do not move it."""
-    async with watched(open_timeout=OPEN_TIMEOUT) as state, tcp_peer(state.server.port) as peer:
-        start = time.monotonic()
-        with pytest.raises(ConnectionError):
-            async with asyncio.timeout(OPEN_TIMEOUT + CLOSE_TIMEOUT + 2):
-                await peer.send(b"GET / HTTP/1.1\r\nX: ")
-                while True:
-                    await peer.send(b"x")
-                    await asyncio.sleep(0.02)
-        assert time.monotonic() - start >= OPEN_TIMEOUT - 0.1
 
 
 @pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\n"], ids=["nothing", "a request line"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import time
 from collections.abc import Awaitable, Callable
 
@@ -266,3 +267,43 @@ async def test_the_port_is_free_at_once() -> None:
 
 async def _connect(port: int) -> WebSocket:
     return await connect(f"ws://127.0.0.1:{port}")
+
+
+async def test_a_drain_is_spread_over_time() -> None:
+    """So that the clients do not all come to the next server in the same moment."""
+
+    async def handler(ws: WebSocket) -> None:
+        await ws.wait_closed()
+
+    loop = asyncio.get_running_loop()
+    closed: list[float] = []
+
+    async def client() -> None:
+        async with connect(f"ws://127.0.0.1:{server.port}/") as ws:
+            connected.append(ws)
+            with contextlib.suppress(ConnectionClosed):
+                await ws.recv()
+            assert ws.close_code == 1012
+            closed.append(loop.time())
+
+    connected: list[WebSocket] = []
+    async with serve(handler, 0) as server, asyncio.TaskGroup() as clients:
+        for _ in range(20):
+            clients.create_task(client())
+        await until(lambda: len(connected) == 20)
+        server.close(1012, "restart", grace=5, spread=0.5)
+        await server.wait_closed()
+    gaps = [after - before for before, after in itertools.pairwise(closed)]
+    assert closed[-1] - closed[0] > 0.4
+    assert max(gaps) < 0.4
+
+
+@pytest.mark.parametrize("name", ["grace", "spread"])
+async def test_a_time_that_is_none(name: str) -> None:
+    async with serve(wait_for_nothing, 0) as server:
+        with pytest.raises(ValueError, match=name):
+            server.close(**{name: -1})
+        assert server.is_serving()
+
+
+async def wait_for_nothing(ws: WebSocket) -> None: ...

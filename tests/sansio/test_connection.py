@@ -647,6 +647,65 @@ def test_a_message_can_be_taken_piece_by_piece(side: str) -> None:
     assert receive(connection, last[-1:]) == ["d"]
 
 
+@both_sides
+@every_split
+def test_work_is_done_in_parts(side: str, size: int) -> None:
+    """Each part is as large as its budget and one frame; nothing is lost between them."""
+    connection = opened(side)
+    frames = [(BINARY, True, bytes([at % 256] * 100)) for at in range(20)]
+    for chunk in cut(wire(side, *frames, (CLOSE, True, b"")), size):
+        connection.receive_data(chunk)
+    connection.receive_eof()
+    events: list[Event] = []
+    parts = []
+    while Close(1005) not in events:
+        connection.set_budget(3000)
+        part = list(connection.events())
+        events += part
+        parts.append(len(part))
+    assert events == [payload for _, _, payload in frames] + [Close(1005)]
+    assert max(parts) == 3000 // 612 + 1
+    assert not connection.is_amid_frame()
+
+
+@both_sides
+def test_the_end_waits_for_what_came_before_it(side: str) -> None:
+    connection = opened(side)
+    connection.receive_data(wire(side, (TEXT, True, b"a"), (TEXT, True, b"b")))
+    connection.receive_eof()
+    connection.set_budget(0)
+    assert list(connection.events()) == ["a"]
+    assert connection.is_over_budget()
+    assert list(connection.events()) == []
+    connection.set_budget(0)
+    assert list(connection.events()) == ["b"]
+    connection.set_budget(0)
+    assert not connection.is_over_budget()
+    assert list(connection.events()) == [Close(1006)]
+
+
+@both_sides
+def test_empty_fragments_are_work_too(side: str) -> None:
+    connection = opened(side)
+    connection.receive_data(wire(side, (TEXT, False, b""), *[(CONT, False, b"")] * 100))
+    connection.set_budget(5 * 512)
+    assert list(connection.events()) == []
+    assert connection.frames == 6
+
+
+@both_sides
+def test_a_frame_that_has_begun(side: str) -> None:
+    connection = opened(side)
+    assert not connection.is_amid_frame()
+    frame = wire(side, (TEXT, True, b"abc"))
+    for byte in cut(frame[:-1], 1):
+        receive(connection, byte)
+        assert connection.is_amid_frame()
+    receive(connection, frame[-1:])
+    assert not connection.is_amid_frame()
+    assert connection.frames == 1
+
+
 # Sending
 
 Call = Callable[[Connection], object]
@@ -803,6 +862,18 @@ def test_a_message_framed_before_goes_to_many() -> None:
     for connection in (opened("server"), opened("server")):
         connection.send_frame(frame)
         assert connection.data_to_send() == frame
+        assert connection.messages_sent == 1
+
+
+@both_sides
+def test_messages_are_counted_when_they_are_whole(side: str) -> None:
+    connection = opened(side)
+    connection.send_text("a")
+    connection.send_text("b", fin=False)
+    connection.send_ping()
+    assert connection.messages_sent == 1
+    connection.send_continuation(b"c", fin=True)
+    assert connection.messages_sent == 2
 
 
 # Misuse raises and writes nothing

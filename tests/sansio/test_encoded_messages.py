@@ -498,3 +498,23 @@ def test_dropping_messages(side: str, rsv: int) -> None:
     peer.send_close(1000)
     assert receive(end, wire + peer.data_to_send(), 7) == [Ping(b"p"), Close(1000)]
     assert end.error is None
+
+
+@both_sides
+def test_what_is_decoded_is_work(side: str) -> None:
+    """A few kilobytes of DEFLATE are megabytes of work: they are decoded a kilobyte at a time."""
+    connection, peer = pair(side, max_size=None)
+    connection.receive_data(wire_of(peer, bytes(8 * 2**20)))
+    parts = 0
+    message: Event | None = None
+    while message is None:
+        connection.set_budget(0)
+        message = connection.next_event()
+        parts += 1
+    assert message == bytes(8 * 2**20)
+    assert parts >= 8
+
+
+def wire_of(connection: Connection, message: bytes) -> bytes:
+    connection.send_binary(message, compress=True)
+    return connection.data_to_send()

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from wsproto_async.exceptions import (
     InvalidHeader,
+    InvalidHost,
     InvalidMessage,
     InvalidOrigin,
     InvalidState,
@@ -201,6 +202,16 @@ def test_origins(origins: Origins, origin: str | None, allowed: bool) -> None:
     connection = requested(build({"Origin": origin}), origins=origins)
     assert connection.accept().status == (101 if allowed else 403)
     assert isinstance(connection.error, InvalidOrigin) is not allowed
+
+
+def test_the_hosts_allowed_are_those_of_the_server() -> None:
+    assert requested(allowed_hosts=["server.example.com"]).request is not None
+    connection = ServerConnection(allowed_hosts=["other.example.com"])
+    connection.receive_data(REQUEST)
+    assert list(connection.events()) == [Close(1006)]
+    assert connection.data_to_send().startswith(b"HTTP/1.1 421 Misdirected Request\r\n")
+    assert isinstance(connection.error, InvalidHost)
+    assert connection.request is None
 
 
 def test_other_origins_are_refused_by_default() -> None:

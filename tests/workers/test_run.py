@@ -213,8 +213,9 @@ def test_a_program_ends_with_status_0(program: Callable, number: signal.Signals)
         status, output, errors = running.end()
         assert (status, output) == (0, "returned\n")
         # Where nothing is configured, INFO goes to stderr.
-        (line,) = errors.splitlines()
-        assert line.endswith(f"INFO listening on 127.0.0.1:{running.port}")
+        first, *others = errors.splitlines()
+        assert first.endswith(f"INFO listening on 127.0.0.1:{running.port}")
+        assert all(" INFO open: " in line or " INFO closed: " in line for line in others)
 
 
 def test_a_program_that_configures_logging_keeps_it(program: Callable) -> None:

@@ -21,11 +21,12 @@ from ..handshake.uri import WebSocketURI, parse_uri
 from ..sansio.client import ClientConnection
 from .backoff import Backoff
 from .dial import dial
+from .log import Log, LoggerLike
 from .opening import open_connection, unfinished_refusal
 from .protocol import WebSocketProtocol
 from .proxy import connect_through
 from .reconnect import ProcessException, is_transient, reconnect
-from .settings import Compression, LoggerLike, Settings, all_extensions, check_timeout
+from .settings import Compression, Settings, all_extensions, check_timeout
 from .transport import attach
 from .websocket import WebSocket
 
@@ -64,8 +65,9 @@ class connect:
     - ``process_exception(error)``: for ``async for`` alone, called when an attempt fails: returns
       None to go on, or the exception to raise. By default a network that fails, and the statuses
       429, 500, 502, 503 and 504, are worth another attempt.
-    - ``close_timeout``, ``ping_interval``, ``ping_timeout``, ``max_size``, ``max_fragments``,
-      ``read_limit``, ``write_limit``, ``logger``: as for :func:`serve`.
+    - ``close_timeout``, ``ping_interval``, ``ping_timeout``, ``send_timeout``,
+      ``frame_timeout``, ``max_size``, ``max_fragments``, ``read_limit``, ``write_limit``,
+      ``logger``: as for :func:`serve`.
 
     Up to 5 redirects are followed, none from ``wss:`` to ``ws:``, and none if ``sock`` is given or
     on a Unix socket. Credentials, cookies and a Host of the caller's stay with their origin.
@@ -95,6 +97,8 @@ class connect:
         close_timeout: float | None = 10,
         ping_interval: float | None = 20,
         ping_timeout: float | None = 20,
+        send_timeout: float | None = 20,
+        frame_timeout: float | None = 20,
         max_size: int | None = 2**20,
         max_fragments: int | None = 2**14,
         read_limit: int = 2**18,
@@ -121,9 +125,11 @@ class connect:
             close_timeout=close_timeout,
             ping_interval=ping_interval,
             ping_timeout=ping_timeout,
+            send_timeout=send_timeout,
+            frame_timeout=frame_timeout,
             read_limit=read_limit,
             write_limit=write_limit,
-            logger=logging.getLogger("wsproto_async.client") if logger is None else logger,
+            log=Log(logging.getLogger("wsproto_async.client") if logger is None else logger),
         )
         self._proxy = parse_proxy(proxy) if isinstance(proxy, str) else proxy
         self._process_exception = process_exception
@@ -212,7 +218,7 @@ class connect:
             self._open,
             self._process_exception,
             self._uri.authority,
-            self._settings.logger,
+            self._settings.log,
             Backoff(),
         )
 

@@ -9,6 +9,7 @@ cdef class ReceiveQueue:
     cdef Py_ssize_t _size
     cdef int _first
     cdef readonly int count
+    cdef readonly unsigned long long total
 
     cpdef bint is_full(self) except -1
     cpdef bint is_low(self) except -1

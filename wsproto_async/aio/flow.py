@@ -14,12 +14,14 @@ _MAX_MESSAGES: Final = 48
 
 
 class ReceiveQueue:
-    """Messages that have arrived and wait for ``recv``; ``count`` is how many.
+    """Messages that have arrived and wait for ``recv``.
+
+    ``count`` is how many wait, ``total`` how many have been put in so far.
 
     Full at ``limit`` bytes, the objects' overhead included, or at 48 messages; low at a quarter.
     """
 
-    __slots__ = ("_first", "_limit", "_messages", "_size", "count")
+    __slots__ = ("_first", "_limit", "_messages", "_size", "count", "total")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -27,6 +29,7 @@ class ReceiveQueue:
         self._first = 0
         self._size = 0
         self.count = 0
+        self.total = 0
 
     def is_full(self) -> bool:
         """Tell if no more should be put in."""
@@ -44,6 +47,7 @@ class ReceiveQueue:
             self._messages.append(message)
         self._size += size_of(message)
         self.count += 1
+        self.total += 1
 
     def peek(self) -> str | bytes:
         """Return the oldest message and leave it in."""

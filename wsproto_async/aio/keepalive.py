@@ -26,8 +26,8 @@ class Keepalive(Pings):
     """The keepalive of one connection, with all of its pings that are on their way."""
 
     __slots__ = (
-        "_is_excused",
         "_is_suspect",
+        "_pauses_at_ping",
         "_payload",
         "_received_at_ping",
         "latency",
@@ -37,7 +37,7 @@ class Keepalive(Pings):
         super().__init__()
         self._payload = b""
         self._received_at_ping = 0
-        self._is_excused = False
+        self._pauses_at_ping = 0
         self._is_suspect = False
         self.latency = 0.0
 
@@ -45,10 +45,6 @@ class Keepalive(Pings):
         """Plan the next ping."""
         if protocol.connection.state is State.OPEN:
             protocol.set_deadline(protocol.settings.ping_interval, Deadline.PING)
-
-    def excuse(self) -> None:
-        """Reading was paused: the peer cannot be blamed for its silence."""
-        self._is_excused = True
 
     def pong_received(self, protocol: ProtocolCore, payload: bytes) -> None:
         """A pong has come, asked for or not."""
@@ -85,7 +81,8 @@ class Keepalive(Pings):
         self.sent(payload, monotonic(), None)
         protocol.sender.flush()
         self._received_at_ping = protocol.bytes_received
-        self._is_excused = self._is_suspect = False
+        self._pauses_at_ping = protocol.pauses
+        self._is_suspect = False
         if protocol.settings.ping_timeout is None:
             self.schedule(protocol)
         else:
@@ -96,12 +93,12 @@ class Keepalive(Pings):
         timeout = protocol.settings.ping_timeout
         if protocol.bytes_received != self._received_at_ping:
             self.schedule(protocol)
-        elif self._is_excused or protocol.is_reading_paused:
-            self._is_excused = False
+        elif protocol.is_reading_paused or protocol.pauses != self._pauses_at_ping:
+            self._pauses_at_ping = protocol.pauses
             protocol.set_deadline(timeout, Deadline.PONG)
         elif not self._is_suspect:
             self._is_suspect = True
             protocol.set_deadline(0, Deadline.PONG)
         else:
-            protocol.settings.logger.info("keepalive: peer silent for %g s", timeout)
+            protocol.settings.log.info("keepalive: peer silent for %g s", timeout)
             protocol.close(1011, f"keepalive: peer silent for {timeout:g} s")

@@ -8,6 +8,8 @@ from .sender cimport Sender
 
 cdef object _OPEN
 cdef object _ANSWER
+cdef Py_ssize_t _FULL_READ
+cdef Py_ssize_t _TURN_BUDGET
 
 
 cdef class ProtocolCore:
@@ -20,31 +22,41 @@ cdef class ProtocolCore:
     cdef ReceiveQueue _queue
     cdef Arrival _arrival
     cdef Inbox _inbox
-    cdef object _timer
+    cdef readonly object timer
     cdef object _shared
     cdef readonly object keepalive
     cdef object _deadline
     cdef public object task
+    cdef public object admitted_as
+    cdef public object client_address
+    cdef readonly double opened_at
     cdef object spare
     cdef readonly object transport
     cdef readonly unsigned long long bytes_received
+    cdef public object frame_progress
+    cdef public object send_progress
     cdef public long long tick
     cdef public int place
     cdef bint _is_awaited
     cdef bint _takes_part
     cdef bint _is_behind
     cdef bint _is_ended
-    cdef public bint is_admitted
+    cdef bint _is_over_budget
+    cdef bint _was_full_read
+    cdef public bint is_closed_by_user
     cdef readonly bint is_lost
     cdef readonly bint is_opened
     cdef public bint is_partly_received
     cdef readonly bint is_reading_paused
+    cdef readonly int pauses
 
     cpdef buffer_updated(self, Py_ssize_t nbytes)
     cdef _received(self, Py_ssize_t size)
+    cdef _begin_frame_progress(self)
     cdef _parse_and_wake(self)
     @cython.locals(connection=Connection, queue=ReceiveQueue)
     cdef _parse(self)
+    cdef _go_on_soon(self)
     cdef _handle(self, object event)
     cdef bint _has_arrived(self) except -1
     cdef _wake_receiver(self)

@@ -1,14 +1,15 @@
 """asyncio's callbacks <-> sans-IO: what arrives becomes messages, what is sent becomes writes.
 
-Laws: parsing stops when the receive queue is full, and reading with it. One read wakes the
-receiver once. Once the end has begun, the transport is gone within ``close_timeout``, whatever
-the network does.
+Laws: parsing stops when the receive queue is full, and reading with it. In one turn of the loop a
+connection gets a budget of work. One read wakes the receiver once. Once the end has begun, the
+transport is gone within ``close_timeout``, whatever the network does.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from ..exceptions import ConcurrencyError, InvalidState
@@ -20,8 +21,9 @@ from .arrival import Arrival
 from .drive import drive
 from .flow import ReceiveQueue
 from .keepalive import Keepalive
+from .progress import FrameProgress, SendProgress
 from .sender import Sender
-from .settings import Settings
+from .settings import Settings, Timeouts, changed
 from .shared import shared
 from .timer import Deadline
 
@@ -32,6 +34,8 @@ __all__ = ["Owner", "ProtocolCore", "WebSocketProtocol"]
 
 _ANSWER_TIME: Final = 1.0  # seconds to answer what came before a violation
 _PENDING_LIMIT: Final = 65536  # bytes that may follow a request before it is answered
+_TURN_BUDGET: Final = 2**19  # bytes of payload, and 512 for each frame, in one turn of the loop
+_FULL_READ: Final = 2**18  # bytes; after fewer nothing more is there to be read in the same turn
 _OPEN: Final = State.OPEN
 _ANSWER: Final = Deadline.ANSWER
 
@@ -60,27 +64,35 @@ class ProtocolCore:
         "_is_awaited",
         "_is_behind",
         "_is_ended",
+        "_is_over_budget",
         "_owner",
         "_queue",
         "_read_limit",
         "_shared",
         "_takes_part",
-        "_timer",
+        "_was_full_read",
+        "admitted_as",
         "bytes_received",
+        "client_address",
         "connection",
-        "is_admitted",
+        "frame_progress",
+        "is_closed_by_user",
         "is_lost",
         "is_opened",
         "is_partly_received",
         "is_reading_paused",
         "keepalive",
         "loop",
+        "opened_at",
+        "pauses",
         "place",
+        "send_progress",
         "sender",
         "settings",
         "spare",
         "task",
         "tick",
+        "timer",
         "transport",
     )
 
@@ -101,7 +113,7 @@ class ProtocolCore:
         self.loop = loop
         self._shared = shared(loop)
         self._inbox = self._shared.inbox
-        self._timer = self._shared.timer
+        self.timer = self._shared.timer
         self._queue = ReceiveQueue(settings.read_limit)
         self._arrival = Arrival(loop)
         self._is_awaited = False
@@ -110,12 +122,20 @@ class ProtocolCore:
         self.keepalive = Keepalive()
         self._is_behind = False
         self._is_ended = False
+        self._is_over_budget = False
+        self._was_full_read = False
+        self.frame_progress: FrameProgress | None = None  # while there is a frame to watch
+        self.send_progress: SendProgress | None = None
         self.is_reading_paused = False
         self._deadline = Deadline.OPEN
         self.tick = 0
         self.place = 0
         self.bytes_received = 0
-        self.is_admitted = False
+        self.pauses = 0
+        self.admitted_as: str | None = None  # see Admission
+        self.client_address: tuple[str, int] | None = None  # the peer is a proxy for it
+        self.is_closed_by_user = False
+        self.opened_at = 0.0
         self.is_lost = False
         self.is_opened = False
         self.is_partly_received = False
@@ -145,15 +165,24 @@ class ProtocolCore:
 
     def _received(self, size: int) -> None:
         self.bytes_received += size
+        if not self._was_full_read:
+            self.connection.set_budget(_TURN_BUDGET)
+        self._was_full_read = size >= _FULL_READ
         self.sender.cork()
         try:
             self._parse()
         finally:
             # Before the handler runs: what it does may make another connection read.
             self.connection.return_data()
+        if self.frame_progress is None and self.connection.is_amid_frame():
+            self._begin_frame_progress()
         if self._is_awaited and self._has_arrived():
             self._arrival.arrive()  # the handler runs now
         self.sender.uncork()
+
+    def _begin_frame_progress(self) -> None:
+        if self.is_opened and self.settings.frame_timeout is not None:
+            self.frame_progress = FrameProgress(self, self.settings.frame_timeout)
 
     def eof_received(self) -> None:
         self.connection.receive_eof()
@@ -162,7 +191,12 @@ class ProtocolCore:
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_lost = True
-        self._timer.unset(self)
+        self.timer.unset(self)
+        if self.frame_progress is not None:
+            self.frame_progress.stop()
+        if self.send_progress is not None:
+            self.send_progress.stop()
+        self.frame_progress = self.send_progress = None
         self.connection.receive_eof()
         self._parse_and_wake()
         self._release()
@@ -170,6 +204,8 @@ class ProtocolCore:
 
     def pause_writing(self) -> None:
         self.sender.shut_gate()
+        if self.send_progress is None and self.settings.send_timeout is not None:
+            self.send_progress = SendProgress(self, self.settings.send_timeout)
 
     def resume_writing(self) -> None:
         self.sender.open_gate()
@@ -196,6 +232,9 @@ class ProtocolCore:
                 connection.partial_limit = None
             event = connection.next_event()
             if event is None:
+                if connection.is_over_budget():
+                    self._go_on_soon()
+                    break
                 if connection.close_sent is not None and connection.is_partial_held():
                     continue
                 break
@@ -212,6 +251,21 @@ class ProtocolCore:
         if connection.output_size:
             self.sender.written()
         self._control_reading()
+
+    def _go_on_soon(self) -> None:
+        """The rest of the input waits for the next turn of the loop, and reading with it."""
+        if not self._is_over_budget:
+            self._is_over_budget = True
+            self.loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._is_over_budget = False
+        self.connection.set_budget(_TURN_BUDGET)
+        self.sender.cork()
+        self._parse()
+        if self._is_awaited and self._has_arrived():
+            self._arrival.arrive()
+        self.sender.uncork()
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Pong):
@@ -249,10 +303,11 @@ class ProtocolCore:
             )
         else:
             too_much = False  # what still comes is dropped, and the peer's end of it awaited
+        too_much = too_much or self._is_over_budget
         if too_much is self.is_reading_paused or self.transport.is_closing():
             return
         self.is_reading_paused = too_much
-        self.keepalive.excuse()
+        self.pauses += 1
         if too_much:
             self.transport.pause_reading()
         else:
@@ -290,6 +345,7 @@ class ProtocolCore:
         will be no more messages, and InvalidState before the opening handshake has completed or
         for what was begun in parts.
         """
+        self.sender.check_thread()
         if self._is_awaited:
             raise ConcurrencyError("another task is receiving from this connection already")
         if not self._queue.count:
@@ -318,6 +374,10 @@ class ProtocolCore:
         self._parse()  # what did not come in beside it
         return part
 
+    def messages_received(self) -> int:
+        """Return how many messages have arrived."""
+        return self._queue.total
+
     def drive(self, handler: Awaitable[None]) -> Awaitable[None]:
         """Return what to await for a handler of this connection."""
         return drive(handler, self._arrival)
@@ -327,10 +387,16 @@ class ProtocolCore:
     def set_deadline(self, delay: float | None, deadline: Deadline) -> None:
         """Set the connection's deadline ``delay`` seconds from now; None: there is none."""
         if delay is None:
-            self._timer.unset(self)
+            self.timer.unset(self)
         else:
             self._deadline = deadline
-            self._timer.set(self, delay)
+            self.timer.set(self, delay)
+
+    def set_timeouts(self, timeouts: Timeouts) -> None:
+        """Go by other timeouts from now on."""
+        self.settings = changed(self.settings, timeouts)
+        if self.is_opened and (not self.tick or self._deadline is Deadline.PING):
+            self.keepalive.schedule(self)
 
     def deadline_reached(self) -> None:
         match self._deadline:
@@ -339,7 +405,7 @@ class ProtocolCore:
             case Deadline.ANSWER:
                 self._fail()
             case Deadline.CLOSE:
-                self.settings.logger.debug("close timeout: connection aborted")
+                self.settings.log.debug("close timeout: connection aborted")
                 self.abort()
             case Deadline.PING:
                 self.keepalive.send_ping(self)
@@ -349,6 +415,7 @@ class ProtocolCore:
     def handshake_completed(self) -> None:
         """The connection is open: frames that came with the handshake are parsed from now on."""
         self.is_opened = True
+        self.opened_at = monotonic()
         self.keepalive.schedule(self)
         self.sender.flush()
         self._parse_and_wake()
@@ -394,7 +461,7 @@ class ProtocolCore:
     def abort(self) -> None:
         """Drop the connection now, with what is still to be written."""
         if not self.is_lost:
-            self._timer.unset(self)
+            self.timer.unset(self)
             self.connection.receive_eof()
             self.transport.abort()
 

@@ -12,7 +12,7 @@ from ..exceptions import InvalidMessage, InvalidStatus, ProxyError
 from ..handshake.http11 import Response
 from ..handshake.retry import retry_after
 from .backoff import Backoff
-from .settings import LoggerLike
+from .log import Log
 from .websocket import WebSocket
 
 __all__ = ["ProcessException", "is_transient", "reconnect"]
@@ -46,7 +46,7 @@ async def reconnect(
     open_websocket: Callable[[], Awaitable[WebSocket]],
     process_exception: ProcessException,
     where: str,
-    logger: LoggerLike,
+    log: Log,
     backoff: Backoff,
 ) -> AsyncIterator[WebSocket]:
     """Yield one open connection after another, each closed before the next is opened."""
@@ -75,7 +75,7 @@ async def reconnect(
             code = ws.close_code or 1006
             delay = backoff.after_close(code, lasted)
             why = f"connection ended with {code}"
-        logger.info("%s: %s; connecting again in %.1f s", where, _one_line(why), delay)
+        log.info("%s: %s; connecting again in %.1f s", where, _one_line(why), delay)
         await asyncio.sleep(delay)
 
 

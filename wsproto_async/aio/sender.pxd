@@ -2,6 +2,7 @@ cimport cython
 
 from ..sansio.connection cimport Connection
 from .flow cimport ReceiveQueue, Waiters
+from .thread cimport current_thread
 
 cdef Py_ssize_t _CORK_LIMIT
 cdef Py_ssize_t _LONG_ON_AVERAGE
@@ -12,14 +13,17 @@ cdef class Sender:
     cdef Connection _connection
     cdef readonly object transport
     cdef list _pushed
-    cdef bint _is_gate_shut
+    cdef readonly bint is_gate_shut
     cdef int _in_line
     cdef bint _is_flush_due
     cdef ReceiveQueue _unread
     cdef Waiters _waiters
     cdef object _line
     cdef Py_ssize_t _write_limit
+    cdef unsigned long _thread
+    cdef readonly unsigned long long bytes_sent
 
+    cpdef check_thread(self)
     cpdef attach(self, object transport)
     cpdef written(self)
     cpdef cork(self)

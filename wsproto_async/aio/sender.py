@@ -12,6 +12,7 @@ from typing import Final
 from ..sansio.connection import Connection
 from ..sansio.state import State
 from .flow import ReceiveQueue, Waiters
+from .thread import current_thread
 
 __all__ = ["Sender"]
 
@@ -25,18 +26,21 @@ class Sender:
 
     While messages in ``unread`` wait for the handler, the replies to them wait for each other and
     go out in one write: when the handler has seen all of them, or at the end of the loop's turn.
+    ``bytes_sent`` is what the transport has been given, ``is_gate_shut`` tells if it has too much.
     """
 
     __slots__ = (
         "_connection",
         "_in_line",
         "_is_flush_due",
-        "_is_gate_shut",
         "_line",
         "_pushed",
+        "_thread",
         "_unread",
         "_waiters",
         "_write_limit",
+        "bytes_sent",
+        "is_gate_shut",
         "transport",
     )
 
@@ -49,17 +53,27 @@ class Sender:
         self._connection = connection
         self._unread = unread
         self._write_limit = write_limit
+        self._thread = current_thread()
         self._waiters: Waiters | None = None  # until somebody waits
         self._line: asyncio.Lock | None = None
         self._in_line = 0
         self._pushed: list[bytes] | None = None  # while a fragmented message is sent
-        self._is_gate_shut = False
+        self.is_gate_shut = False
+        self.bytes_sent = 0
         self._is_flush_due = False
         self.transport: asyncio.Transport | None = None
 
     def attach(self, transport: asyncio.Transport) -> None:
         """Begin to write to ``transport``; nobody else does."""
         self.transport = transport
+
+    def check_thread(self) -> None:
+        """Raise RuntimeError unless this is the thread that the connection was made in."""
+        if current_thread() != self._thread:
+            raise RuntimeError(
+                "called from another thread than the connection's: "
+                "see asyncio.run_coroutine_threadsafe() and loop.call_soon_threadsafe()"
+            )
 
     def written(self) -> None:
         """The connection has something to send: write it, or leave it corked."""
@@ -91,6 +105,7 @@ class Sender:
     def _write(self, data: bytes) -> None:
         transport = self.transport
         if transport is not None and not transport.is_closing():
+            self.bytes_sent += len(data)
             transport.write(data)
 
     def _write_pieces(self, pieces: list[bytes], size: int) -> None:
@@ -98,16 +113,17 @@ class Sender:
         if size < len(pieces) * _LONG_ON_AVERAGE:
             self._write(b"".join(pieces))
         elif transport is not None and not transport.is_closing():
+            self.bytes_sent += size
             transport.writelines(pieces)
 
     def shut_gate(self) -> None:
         """The transport holds more than ``write_limit``."""
-        self._is_gate_shut = True
+        self.is_gate_shut = True
         self._connection.hold_pongs = True
 
     def open_gate(self) -> None:
         """The transport holds little again."""
-        self._is_gate_shut = False
+        self.is_gate_shut = False
         self._connection.hold_pongs = False
         self.flush()
         self.wake()
@@ -125,7 +141,8 @@ class Sender:
 
     def may_send(self) -> bool:
         """Tell if a message can be sent now, with no wait and between no others' fragments."""
-        return not (self._in_line or self._is_gate_shut or self._connection.sending_message)
+        self.check_thread()
+        return not (self._in_line or self.is_gate_shut or self._connection.sending_message)
 
     async def turn(self) -> None:
         """Wait until a message can be sent, first come, first served.
@@ -137,7 +154,7 @@ class Sender:
         self._in_line += 1
         try:
             async with self._line:
-                while self._is_gate_shut or self._connection.sending_message:
+                while self.is_gate_shut or self._connection.sending_message:
                     self._connection.check_open()
                     await self.change()
         finally:
@@ -148,7 +165,8 @@ class Sender:
 
         Raises ConnectionClosed if the end comes before.
         """
-        while self._is_gate_shut:
+        self.check_thread()
+        while self.is_gate_shut:
             self._connection.check_open()
             await self.change()
 
@@ -157,7 +175,9 @@ class Sender:
 
         The connection is open.
         """
+        self.check_thread()
         if self._connection.is_clear():
+            self._connection.messages_sent += 1
             self._write(frame)
         elif self._connection.sending_message:
             if self._pushed is None:
@@ -184,5 +204,5 @@ class Sender:
         """Tell if more waits for the peer than what nobody waits for may come to."""
         # While the gate is open not even ``write_limit`` waits in the transport.
         return (
-            self._is_gate_shut or self._pushed is not None
+            self.is_gate_shut or self._pushed is not None
         ) and self.buffered_amount() > _SLOW_FACTOR * self._write_limit

@@ -10,14 +10,19 @@ from collections.abc import Generator, Sequence
 from functools import partial
 from socket import socket
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from ..extensions.base import Extension
+from ..handshake.forwarded import TrustedProxies
+from ..handshake.host import AllowedHosts
 from ..handshake.origin import Origins
 from ..sansio.server import ServerConnection
+from .admission import Admission, Limits
 from .bind import bind, started
+from .log import Log, LoggerLike
+from .probes import Probes
 from .server import Handler, Server
-from .settings import Compression, LoggerLike, Settings, all_extensions
+from .settings import Compression, Settings, all_extensions
 from .transport import accept_on
 from .upgrade import Hooks, ProcessRequest, ProcessResponse, SelectSubprotocol
 
@@ -54,23 +59,48 @@ class serve:
       without Origin, which browsers never send, those from the host that they are sent to, and
       those between loopback names. Else a sequence of strings, compiled patterns that must match
       in full, and None for no Origin; or None for no check. What is not allowed gets a 403.
-    - ``process_request(ws, request)``: may answer with a :class:`Response`: a health check, a
-      page, a refusal; None goes on. May be a coroutine function. GET and HEAD get here, from
-      any origin: the check of ``origins`` comes after it.
+    - ``allowed_hosts``: the hosts that the server answers for, without ports: names, addresses,
+      and compiled patterns that must match in full. A request for another gets a 421, so that
+      nobody lets a name of theirs point here. None, the default, for all.
+    - ``process_request(ws, request)``: may answer with a :class:`Response`: a page, a refusal;
+      None goes on. May be a coroutine function, or a sequence of such hooks, asked in turn, like
+      :func:`basic_auth`. GET and HEAD get here, from any origin: the check of ``origins`` comes
+      after it.
     - ``process_response(ws, request, response)``: may change the response, or return another.
     - ``server_header``: the value of Server; None for none.
+    - ``liveness``, ``readiness``: paths such as ``"/livez"`` that answer GET with 200, to whomever,
+      while the event loop runs, or while new connections are let in (else 503). None by default.
+    - ``trusted_proxies``: addresses and networks (``"10.0.0.0/8"``) of proxies whose
+      X-Forwarded-For or Forwarded tells ``ws.remote_address``, and ``"unix"`` for all on a Unix
+      socket. None by default: anybody can write such a header.
 
-    Limits; None lifts any of them but ``read_limit`` and ``write_limit``:
+    The handler:
+
+    - ``cancel_on_disconnect``: True cancels its task when the connection is gone, unless it has
+      closed it itself. False by default: ``recv`` and ``send`` tell, ``ws.wait_closed()`` waits
+      for it, and ``ws.tasks()`` groups tasks that end with it.
+
+    Limits, explained in the page on limits; None lifts any of them but ``read_limit`` and
+    ``write_limit``:
 
     - ``open_timeout``: seconds for the whole opening handshake, 10; over TLS, for TLS's as well.
     - ``close_timeout``: seconds from the beginning of the end until the connection is gone, 10.
     - ``ping_interval``, ``ping_timeout``: seconds between pings, 20, and to wait for any sign of
       life after one, 20.
+    - ``send_timeout``: seconds in which a peer for which more than ``write_limit`` waits has to
+      take some of it, 20, or the connection is aborted.
+    - ``frame_timeout``: seconds in which a frame that has begun has to bring 1 KiB or its end, 20,
+      or the connection is closed with 1008.
     - ``max_size``: bytes in a message, 1 MiB; ``max_fragments``: frames in a message, 16,384.
     - ``read_limit``: bytes of messages that wait for ``recv`` before the peer has to wait,
       256 KiB, at least 4; ``write_limit``: bytes that wait for the peer before ``send`` has to,
       64 KiB.
-    - ``max_connections``: open connections, and requests that are being answered; more get a 503.
+    - ``max_handshakes``: connections that have not sent their request yet, 1,000; for one more the
+      one that has waited longest gets a 503.
+    - ``max_connections``: open connections, and requests that are being answered, 65,536; more get
+      a 503 with Retry-After. ``max_connections_per_address`` of one address, or of an IPv6 network
+      of 64 bits: ``"auto"``, the default, is 1,024 of a public address, and no limit for others,
+      which may be a proxy's.
 
     Raises OSError if it cannot listen there.
     """
@@ -90,46 +120,76 @@ class serve:
         compression: Compression = "deflate",
         extensions: Sequence[Extension] = (),
         origins: Origins = "same-origin",
-        process_request: ProcessRequest | None = None,
+        allowed_hosts: AllowedHosts = None,
+        process_request: ProcessRequest | Sequence[ProcessRequest] | None = None,
         process_response: ProcessResponse | None = None,
         server_header: str | None = "wsproto_async",
+        liveness: str | None = None,
+        readiness: str | None = None,
+        trusted_proxies: Sequence[str] = (),
+        cancel_on_disconnect: bool = False,
         open_timeout: float | None = 10,
         close_timeout: float | None = 10,
         ping_interval: float | None = 20,
         ping_timeout: float | None = 20,
+        send_timeout: float | None = 20,
+        frame_timeout: float | None = 20,
         max_size: int | None = 2**20,
         max_fragments: int | None = 2**14,
         read_limit: int = 2**18,
         write_limit: int = 2**16,
-        max_connections: int | None = None,
+        max_handshakes: int | None = 1000,
+        max_connections: int | None = 2**16,
+        max_connections_per_address: int | Literal["auto"] | None = "auto",
         logger: LoggerLike | None = None,
     ) -> None:
         if isinstance(subprotocols, str):
             raise TypeError("subprotocols must be a sequence of strings, not a string")
         if isinstance(origins, str) and origins != "same-origin":
             raise TypeError("origins must be a sequence of origins, not a string")
+        if isinstance(allowed_hosts, str):
+            raise TypeError("allowed_hosts must be a sequence of hosts, not a string")
         self._settings = Settings(
             open_timeout=open_timeout,
             close_timeout=close_timeout,
             ping_interval=ping_interval,
             ping_timeout=ping_timeout,
+            send_timeout=send_timeout,
+            frame_timeout=frame_timeout,
             read_limit=read_limit,
             write_limit=write_limit,
-            logger=logging.getLogger("wsproto_async.server") if logger is None else logger,
+            log=Log(logging.getLogger("wsproto_async.server") if logger is None else logger),
         )
         make_connection = partial(
             ServerConnection,
             origins=origins,
+            allowed_hosts=allowed_hosts,
             subprotocols=subprotocols,
             extensions=all_extensions(extensions, compression),
             server_header=server_header,
             max_size=max_size,
             max_fragments=max_fragments,
         )
-        hooks = Hooks(process_request, process_response, select_subprotocol)
-        self._make_server = partial(
-            Server, handler, make_connection, hooks, self._settings, max_connections
-        )
+        if process_request is None or callable(process_request):
+            process_request = () if process_request is None else (process_request,)
+        hooks = Hooks(tuple(process_request), process_response, select_subprotocol)
+        limits = Limits(max_handshakes, max_connections, max_connections_per_address)
+        probes = Probes(liveness, readiness)
+        proxies = TrustedProxies(trusted_proxies)
+
+        def make_server() -> Server:
+            return Server(
+                handler,
+                make_connection,
+                hooks,
+                self._settings,
+                Admission(limits),
+                probes,
+                proxies,
+                cancel_on_disconnect,
+            )
+
+        self._make_server = make_server
         self._host, self._port, self._sock = host, port, sock
         self._reuse_port, self._backlog = reuse_port, backlog
         self._tls: dict[str, Any] = {}
@@ -166,7 +226,7 @@ class serve:
         for sock in server.sockets:
             address = sock.getsockname()
             where = "{}:{}".format(*address) if isinstance(address, tuple) else address
-            self._settings.logger.info("listening on %s", where)
+            self._settings.log.info("listening on %s", where)
         return server
 
     def __await__(self) -> Generator[Any, None, Server]:

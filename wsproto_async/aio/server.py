@@ -7,45 +7,41 @@ from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from socket import socket
 from types import TracebackType
-from typing import Final, NamedTuple, Protocol, Self
+from typing import Final, Protocol, Self
 
 from ..codec.close import encode_close
-from ..exceptions import ConnectionClosed, InvalidState
+from ..exceptions import ConnectionClosed, InvalidHeader, InvalidState
+from ..handshake.forwarded import TrustedProxies
 from ..handshake.http11 import Request, Response
+from ..handshake.server import refusal
 from ..sansio.server import ServerConnection
 from ..sansio.state import State
+from .admission import Admission
 from .flow import Waiters
+from .probes import Probes
 from .protocol import ProtocolCore, WebSocketProtocol
-from .settings import Settings
+from .record import Record, ServerStats
+from .settings import Settings, check_timeout
 from .signals import on_stop_signal
-from .upgrade import Hooks, answer
+from .timer import Deadline
+from .upgrade import Hooks, answer, one_line
 from .websocket import WebSocket
 
-__all__ = ["Handler", "Server", "ServerStats"]
+__all__ = ["Handler", "Server"]
 
 Handler = Callable[[WebSocket], Awaitable[None]]
 
 _TASK_NAME: Final = "wsproto_async connection"
 _LAST_GRACE: Final = 1.0  # seconds for handlers to end after they were cancelled
+_TURNED_AWAY: Final = 1.0  # seconds for who is turned away to read why
+_CLOSED_AT_ONCE: Final = 100  # connections; then the loop gets a turn
+_SPREAD_STEP: Final = 0.05  # seconds
 
 
 class Listener(Protocol):
     """What accepts connections until it is closed."""
 
     def close(self) -> None: ...
-
-
-class ServerStats(NamedTuple):
-    """Numbers of a server: of now, and since it started."""
-
-    connections: int
-    """Open connections."""
-    handshakes: int
-    """Connections whose opening handshake is under way."""
-    accepted: int
-    """Connections opened since the start."""
-    refused: int
-    """Requests answered by another status than 101 since the start."""
 
 
 class Server:
@@ -60,27 +56,32 @@ class Server:
         make_connection: Callable[[], ServerConnection],
         hooks: Hooks,
         settings: Settings,
-        max_connections: int | None,
+        admission: Admission,
+        probes: Probes,
+        proxies: TrustedProxies,
+        cancel_on_disconnect: bool,
     ) -> None:
         self._handler = handler
         self._make_connection = make_connection
         self._hooks = hooks
         self._settings = settings
-        self._max_connections = max_connections
+        self._log = settings.log
+        self._admission = admission
+        self._probes = probes
+        self._proxies = proxies
+        self._cancels_on_disconnect = cancel_on_disconnect
+        self._record = Record(settings.log)
         self._loop = asyncio.get_running_loop()
         self._listeners: list[Listener] = []
         self._sockets: tuple[socket, ...] = ()
         self._port: int | None = None
         self._websockets: dict[ProtocolCore, WebSocket] = {}
-        self._admitted = 0
         self._lingering: set[asyncio.Task[None]] = set()  # whose connections are gone
         # One of each for all connections.
         self._on_task_done = self._task_done
         self._context = copy_context()
         self._gone = Waiters()
         self._closing: asyncio.Task[None] | None = None
-        self._accepted = 0
-        self._refused = 0
 
     def make_protocol(self) -> WebSocketProtocol:
         """Return the protocol for a new connection: a factory for ``loop.create_server``."""
@@ -133,13 +134,7 @@ class Server:
 
     def stats(self) -> ServerStats:
         """Return the server's numbers."""
-        states = [ws.state for ws in self._websockets.values()]
-        return ServerStats(
-            connections=states.count(State.OPEN),
-            handshakes=states.count(State.CONNECTING),
-            accepted=self._accepted,
-            refused=self._refused,
-        )
+        return self._record.stats(self._websockets.values())
 
     # The end
 
@@ -158,20 +153,30 @@ class Server:
             self.close()
             await self.wait_closed()
 
-    def close(self, code: int = 1001, reason: str = "", grace: float | None = 10) -> None:
+    def close(
+        self,
+        code: int = 1001,
+        reason: str = "",
+        grace: float | None = 10,
+        spread: float = 0,
+    ) -> None:
         """Begin to close the server; ``wait_closed`` waits for the end. Does nothing if closing.
 
         No more connections are accepted, handshakes under way are answered by 503, open
-        connections closed with ``code`` and ``reason``. Handlers have ``grace`` seconds to end,
-        None for as long as they like; then they are cancelled and the connections aborted.
+        connections closed with ``code`` and ``reason``: evenly over ``spread`` seconds, so that not
+        all clients connect elsewhere at once; 0, the default, is at once. From then on handlers
+        have ``grace`` seconds to end, None for as long as they like; then they are cancelled and
+        the connections aborted.
 
-        Raises ValueError for a code or a reason that may not be sent.
+        Raises ValueError for a code or a reason that may not be sent, and for a negative time.
         """
         encode_close(code, reason)
+        check_timeout("grace", grace)
+        check_timeout("spread", spread)
         if self._closing is not None:
             return
         self.stop_listening()
-        self._closing = self._loop.create_task(self._shut_down(code, reason, grace))
+        self._closing = self._loop.create_task(self._shut_down(code, reason, grace, spread))
         self._gone.wake()
 
     async def wait_closed(self) -> None:
@@ -180,17 +185,25 @@ class Server:
             await self._gone.wait()
         await asyncio.shield(self._closing)
 
-    async def _shut_down(self, code: int, reason: str, grace: float | None) -> None:
+    async def _shut_down(self, code: int, reason: str, grace: float | None, spread: float) -> None:
         for protocol in tuple(self._websockets):
             if protocol.connection.state is State.CONNECTING:
                 self._turn_away(protocol, "server is shutting down")
-            else:
-                protocol.close(code, reason)
+        await self._close_all(code, reason, spread)
         if await self._are_gone_within(grace):
             return
         self._end_now()
         if not await self._are_gone_within(_LAST_GRACE):
-            self._settings.logger.warning("%d handlers ignore cancellation", len(self._lingering))
+            self._log.warning("%d handlers ignore cancellation", len(self._lingering))
+
+    async def _close_all(self, code: int, reason: str, spread: float) -> None:
+        protocols = tuple(self._websockets)
+        steps = max(int(spread / _SPREAD_STEP), 1)
+        at_once = _CLOSED_AT_ONCE if steps == 1 else -(-len(protocols) // steps)
+        for start in range(0, len(protocols), at_once):
+            for protocol in protocols[start : start + at_once]:
+                protocol.close(code, reason)
+            await asyncio.sleep(0 if steps == 1 else _SPREAD_STEP)
 
     def _end_now(self) -> None:
         for task in tuple(self._lingering):
@@ -225,32 +238,39 @@ class Server:
 
     def connection_made(self, protocol: ProtocolCore) -> None:
         self._websockets[protocol] = WebSocket(protocol, self)
+        oldest = self._admission.begin(protocol)
+        if oldest is not None:
+            self._record.shed += 1
+            self._turn_away(oldest, "too many handshakes")
         if self._closing is not None:
             self._turn_away(protocol, "server is shutting down")
 
     def handshake_received(self, protocol: ProtocolCore, message: Request | Response) -> None:
+        self._admission.requested(protocol)
         run = self._run(protocol, self._websockets[protocol])
         task = self._loop.create_task(run, name=_TASK_NAME, context=self._context.copy())
         protocol.task = task
         task.add_done_callback(self._on_task_done, context=self._context)
 
     def handshake_failed(self, protocol: ProtocolCore) -> None:
-        self._refused += 1
-        self._settings.logger.debug("handshake failed: %s", protocol.connection.error)
+        self._record.refused += 1
+        self._log.debug("handshake failed: %s", one_line(protocol.connection.error))
 
     def handshake_expired(self, protocol: ProtocolCore) -> None:
-        self._settings.logger.debug("handshake timed out")
+        self._log.debug("handshake timed out")
         if protocol.task is None:
             protocol.abort()
         else:
             self._turn_away(protocol, "handshake timed out")
 
     def connection_lost(self, protocol: ProtocolCore) -> None:
-        del self._websockets[protocol]
-        self._dismiss(protocol)
+        self._record.gone(self._websockets.pop(protocol))
+        self._admission.end(protocol)
         if protocol.task is not None and not protocol.task.done():
             self._lingering.add(protocol.task)
-            if not protocol.is_opened:
+            if not protocol.is_opened or (
+                self._cancels_on_disconnect and not protocol.is_closed_by_user
+            ):
                 protocol.task.cancel()
         self._gone.wake()
 
@@ -261,22 +281,20 @@ class Server:
     # One connection
 
     def _turn_away(self, protocol: ProtocolCore, why: str) -> None:
+        """Answer 503, and do not wait long for the peer to read it."""
+        if protocol.connection.state is not State.CONNECTING:
+            return
         if protocol.task is not None:
             protocol.task.cancel()
-        self._refuse(protocol, Response(503, body=f"{why}\n"))
+        self._refuse(protocol, _unavailable(why))
+        protocol.set_deadline(_TURNED_AWAY, Deadline.CLOSE)
 
     def _refuse(self, protocol: ProtocolCore, response: Response) -> None:
-        self._refused += 1
-        self._dismiss(protocol)
+        self._record.refused += 1
+        self._admission.end(protocol)
         assert isinstance(protocol.connection, ServerConnection)
         protocol.connection.send_response(response)
         protocol.begin_end()
-
-    def _dismiss(self, protocol: ProtocolCore) -> None:
-        """The connection counts no more in ``max_connections``."""
-        if protocol.is_admitted:
-            protocol.is_admitted = False
-            self._admitted -= 1
 
     async def _run(self, protocol: ProtocolCore, ws: WebSocket) -> None:
         if not await self._open(protocol, ws):
@@ -291,8 +309,9 @@ class Server:
         except Exception as exc:
             # A handler may leave it to us that its connection was closed.
             if ws.state is State.OPEN or not _is_closed_error(exc):
-                self._settings.logger.exception("connection handler failed")
+                self._log.exception("connection handler failed")
         finally:
+            protocol.is_closed_by_user = True
             protocol.close(code, "")
         await protocol.wait_lost()
 
@@ -300,21 +319,43 @@ class Server:
         """Answer the request and tell if the connection is open."""
         connection = protocol.connection
         assert isinstance(connection, ServerConnection)
-        if self._max_connections is not None and self._admitted >= self._max_connections:
-            response = Response(503, headers={"Retry-After": "5"}, body="too many connections\n")
-        else:
-            self._admitted += 1
-            protocol.is_admitted = True
-            response = await answer(ws, connection, self._hooks, self._settings.logger)
+        response = self._answer_at_once(protocol, ws)
+        if response is None:
+            response = await answer(ws, connection, self._hooks, self._log)
         if connection.state is not State.CONNECTING:
             return False  # the peer has gone, or the time is over
         if response.status != 101:
             self._refuse(protocol, response)
             return False
         connection.send_response(response)
-        self._accepted += 1
+        self._record.opened(ws)
         protocol.handshake_completed()
         return True
+
+    def _answer_at_once(self, protocol: ProtocolCore, ws: WebSocket) -> Response | None:
+        """Return the response to a probe, or to a request that is not let in; None to others."""
+        is_ready = self._closing is None and not self._admission.is_full()
+        response = self._probes.answer(ws.request, is_ready)
+        if response is not None:
+            return response
+        address = ws.remote_address
+        host = address[0] if isinstance(address, tuple) else "unix"
+        try:
+            client = self._proxies.client(host, ws.headers)
+        except InvalidHeader as exc:
+            self._log.info("handshake refused: %s", one_line(exc))
+            return refusal(exc)
+        if client != host:
+            protocol.client_address = client, 0
+        why = self._admission.admit(protocol, client)
+        if why is None:
+            return None
+        self._record.shed += 1
+        return _unavailable(why)
+
+
+def _unavailable(why: str) -> Response:
+    return Response(503, headers={"Retry-After": "5"}, body=f"{why}\n")
 
 
 def _is_closed_error(exc: Exception) -> bool:

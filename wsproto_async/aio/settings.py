@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
-from typing import Any, Literal
+from typing import Final, Literal, TypedDict
 
 from ..extensions.base import Extension
 from ..extensions.permessage_deflate import PerMessageDeflate
 from ..handshake.extensions import check_extensions
+from .log import Log
 
-__all__ = ["Compression", "LoggerLike", "Settings", "all_extensions", "check_timeout"]
+__all__ = [
+    "Compression",
+    "Settings",
+    "Timeouts",
+    "all_extensions",
+    "changed",
+    "check_timeout",
+]
 
 Compression = Literal["deflate"] | PerMessageDeflate | None
 
-LoggerLike = logging.Logger | logging.LoggerAdapter[Any]
+_TIMEOUTS: Final = (
+    "open_timeout",
+    "close_timeout",
+    "ping_interval",
+    "ping_timeout",
+    "send_timeout",
+    "frame_timeout",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +41,36 @@ class Settings:
     close_timeout: float | None
     ping_interval: float | None
     ping_timeout: float | None
+    send_timeout: float | None
+    frame_timeout: float | None
     read_limit: int
     write_limit: int
-    logger: LoggerLike
+    log: Log
 
     def __post_init__(self) -> None:
-        for name in ("open_timeout", "close_timeout", "ping_interval", "ping_timeout"):
+        for name in _TIMEOUTS:
             check_timeout(name, getattr(self, name))
         # A character of a streamed text has up to 4 bytes, and none is given out in part.
         if self.read_limit < 4 or self.write_limit < 1:
             raise ValueError("read_limit must be at least 4 bytes, and write_limit 1")
+
+
+class Timeouts(TypedDict, total=False):
+    """The timeouts that an open connection can change, in seconds; None lifts one."""
+
+    close_timeout: float | None
+    ping_interval: float | None
+    ping_timeout: float | None
+    send_timeout: float | None
+    frame_timeout: float | None
+
+
+def changed(settings: Settings, timeouts: Timeouts) -> Settings:
+    """Return the settings with other timeouts; raises TypeError and ValueError."""
+    unknown = timeouts.keys() - Timeouts.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"no timeout of an open connection: {', '.join(sorted(unknown))}")
+    return replace(settings, **timeouts)
 
 
 def check_timeout(name: str, timeout: float | None) -> None:

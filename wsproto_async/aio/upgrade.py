@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from ..handshake.http11 import Request, Response
 from ..sansio.server import ServerConnection
-from .settings import LoggerLike
+from .log import Log
 from .websocket import WebSocket
 
-__all__ = ["Hooks", "ProcessRequest", "ProcessResponse", "SelectSubprotocol", "answer"]
+__all__ = ["Hooks", "ProcessRequest", "ProcessResponse", "SelectSubprotocol", "answer", "one_line"]
 
 ProcessRequest = Callable[[WebSocket, Request], Awaitable[Response | None] | Response | None]
 ProcessResponse = Callable[
@@ -24,14 +24,12 @@ SelectSubprotocol = Callable[[WebSocket, Sequence[str]], str | None]
 class Hooks(NamedTuple):
     """What an application may add to the opening handshake; see :func:`wsproto_async.serve`."""
 
-    process_request: ProcessRequest | None
+    process_request: tuple[ProcessRequest, ...]
     process_response: ProcessResponse | None
     select_subprotocol: SelectSubprotocol | None
 
 
-async def answer(
-    ws: WebSocket, connection: ServerConnection, hooks: Hooks, logger: LoggerLike
-) -> Response:
+async def answer(ws: WebSocket, connection: ServerConnection, hooks: Hooks, log: Log) -> Response:
     """Return the response to the request.
 
     A hook that raises, or a subprotocol that was not offered, is logged and answered by 500.
@@ -39,17 +37,17 @@ async def answer(
     try:
         response = await _ask_hooks(ws, connection, hooks)
     except Exception:
-        logger.exception("opening handshake failed")
+        log.exception("opening handshake failed")
         return Response(500, body="internal server error\n")
     if connection.error is not None:
-        logger.info("handshake refused: %d %s", response.status, _one_line(connection.error))
+        log.info("handshake refused: %d %s", response.status, one_line(connection.error))
     return response
 
 
 async def _ask_hooks(ws: WebSocket, connection: ServerConnection, hooks: Hooks) -> Response:
     request = ws.request
-    if hooks.process_request is not None:
-        response = await _result(hooks.process_request(ws, request), "process_request")
+    for process_request in hooks.process_request:
+        response = await _result(process_request(ws, request), "process_request")
         if response is not None:
             if response.status == 101:
                 raise ValueError("process_request returned 101: return None to accept")
@@ -72,5 +70,6 @@ async def _result(
     return result
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception | None) -> str:
+    """Return what an error says in characters that any log can hold."""
     return str(error).encode("ascii", "backslashreplace").decode()

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Coroutine, Iterable
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
+from typing_extensions import Unpack
+
 from ..codec.close import encode_close
 from ..exceptions import ConnectionClosedError, ConnectionClosedOK
 from ..handshake.headers import Headers
-from ..handshake.http11 import Request, Response
+from ..handshake.http11 import Request, Response, without_query
 from ..sansio.state import State
 from .calls import receive_message, receive_next, send_message
 from .data import Data, encode_data
+from .settings import Timeouts
+from .tasks import connection_tasks
 
 if TYPE_CHECKING:
     import asyncio
@@ -39,7 +44,8 @@ class WebSocketCore:
         self.server = server
 
     def __repr__(self) -> str:
-        return f"<WebSocket {self.path} {self.state.name} peer={self.remote_address}>"
+        path = without_query(self.path)
+        return f"<WebSocket {path} {self.state.name} peer={self.remote_address}>"
 
     # Receiving
 
@@ -155,16 +161,40 @@ class WebSocketCore:
         the wait, not the closing.
         """
         encode_close(code, reason)
+        self._protocol.sender.check_thread()
+        self._protocol.is_closed_by_user = True
         self._protocol.close(code, reason)
         await self._protocol.wait_lost()
 
     def abort(self) -> None:
         """Drop the connection at once, with everything not yet sent; the peer sees 1006."""
+        self._protocol.sender.check_thread()
+        self._protocol.is_closed_by_user = True
         self._protocol.abort()
 
     async def wait_closed(self) -> None:
         """Wait until the connection is gone, whoever closes it. Cancelling has no effect on it."""
         await self._protocol.wait_lost()
+
+    def tasks(self) -> AbstractAsyncContextManager[asyncio.TaskGroup]:
+        """Return a task group for tasks that live as long as the connection: ``async with``.
+
+        It is an :class:`asyncio.TaskGroup`, which is cancelled as well, its body included, when the
+        connection is gone. It then ends without an error after 1000 and 1001, and raises
+        ConnectionClosedError otherwise; an ExceptionGroup only if a task failed for another reason.
+        """
+        return connection_tasks(self._protocol)
+
+    def set_timeouts(self, **timeouts: Unpack[Timeouts]) -> None:
+        """Change timeouts of this connection: those of :func:`serve`, by the same names.
+
+        ``close_timeout``, ``ping_interval``, ``ping_timeout``, ``send_timeout`` and
+        ``frame_timeout`` in seconds; None lifts one. The next ping is due ``ping_interval``
+        from now; what else is under way is judged by the old values.
+
+        Raises TypeError for another name, and ValueError for what is no number of seconds.
+        """
+        self._protocol.set_timeouts(timeouts)
 
     async def __aenter__(self) -> Self:
         return self
@@ -244,8 +274,12 @@ class WebSocketCore:
 
     @property
     def remote_address(self) -> Any:
-        """The peer's address, in the same form."""
-        return self.transport.get_extra_info("peername")
+        """The peer's address, in the same form.
+
+        For a proxy that :func:`serve` trusts, that of its client, with port 0 if it names none.
+        """
+        client = self._protocol.client_address
+        return self.transport.get_extra_info("peername") if client is None else client
 
     @property
     def latency(self) -> float:
@@ -267,7 +301,8 @@ class WebSocket(WebSocketCore):
     """One connection, on a server or on a client.
 
     One task at a time may receive; any number may send. Cancelling any call at any moment loses
-    no message and never leaves half a frame behind. Iterate over a WebSocket to receive until it
+    no message and never leaves half a frame behind. From another thread than the event loop's each
+    raises RuntimeError. Iterate over a WebSocket to receive until it
     is closed with 1000 or 1001; use it as a context manager to close it at the end.
 
     You may set attributes of your own on it, such as the user that you authenticated.
@@ -275,3 +310,6 @@ class WebSocket(WebSocketCore):
 
     # Not in the core: a compiled class would make a dictionary for each connection.
     __slots__ = ("__dict__", "__weakref__")
+
+    username: str
+    """Who :func:`basic_auth` has let in; not there without it."""

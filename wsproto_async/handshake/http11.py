@@ -23,6 +23,7 @@ __all__ = [
     "Response",
     "parse_request_line",
     "parse_status_line",
+    "without_query",
 ]
 
 MAX_LINE_SIZE: Final = 8192  # bytes in the start line or in a header line
@@ -55,7 +56,7 @@ class Request:
         self.headers = headers
 
     def __repr__(self) -> str:
-        return f"<Request {self.method} {self.path}>"
+        return f"<Request {self.method} {without_query(self.path)}>"
 
     def serialize(self) -> bytes:
         """Return the request as it goes over the wire."""
@@ -102,6 +103,12 @@ class Response:
         """Return the response as it goes over the wire; the answer to HEAD leaves the body out."""
         head = _serialize_head(f"HTTP/1.1 {self.status} {self.reason}", self.headers)
         return head + self.body if with_body else head
+
+
+def without_query(path: str) -> str:
+    """Return a path for a log: without its query, which is where tokens are."""
+    path, question_mark, _ = path.partition("?")
+    return f"{path}?..." if question_mark else path
 
 
 def _serialize_head(start_line: str, headers: Headers) -> bytes:

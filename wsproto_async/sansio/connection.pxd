@@ -6,6 +6,7 @@ from .messages cimport MessageAssembler
 from .state cimport Lifecycle
 
 cdef Py_ssize_t ENCODED_STEP
+cdef int _FRAME_COST
 cdef Py_ssize_t _LONG_PIECE
 cdef Py_ssize_t MAX_PAYLOAD
 cdef int OP_BINARY
@@ -42,6 +43,8 @@ cdef class Connection(Lifecycle):
     cdef readonly object error
     cdef readonly object close_sent
     cdef readonly object close_received
+    cdef readonly unsigned long long frames
+    cdef public unsigned long long messages_sent
 
     cpdef receive_data(self, object data)
     cpdef borrow_data(self, bytes data, Py_ssize_t size)
@@ -49,7 +52,10 @@ cdef class Connection(Lifecycle):
     cpdef receive_eof(self)
     cpdef next_event(self)
     cpdef bint is_partial_held(self) except -1
+    cpdef set_budget(self, Py_ssize_t size)
+    cpdef bint is_over_budget(self) except -1
     cpdef bint is_idle(self) except -1
+    cpdef bint is_amid_frame(self) except -1
     cpdef bint is_failure_held(self) except -1
     cpdef Py_ssize_t buffered_message(self) except -1
     cpdef take_partial(self)
@@ -58,7 +64,10 @@ cdef class Connection(Lifecycle):
     cpdef _http_ended(self, bytes rest)
     cdef _parse(self)
     @cython.locals(
-        parser=FrameParser, assembler=MessageAssembler, limit=cython.Py_ssize_t, payload=bytes
+        parser=FrameParser,
+        assembler=MessageAssembler,
+        limit=cython.Py_ssize_t,
+        payload=bytes,
     )
     cdef _parse_frames(self)
     cdef _receive_control(self, int opcode, bytes payload)
@@ -68,6 +77,7 @@ cdef class Connection(Lifecycle):
     cpdef bytes data_to_send(self)
     cpdef list take_output(self)
     cpdef send_message(self, int opcode, bytes payload, bint fin=*, object compress=*)
+    cdef _message_sent(self, bint fin)
     cdef _check_no_message(self)
     cdef _send_control(self, int opcode, bytes payload)
     cdef _send_close(self, object close)

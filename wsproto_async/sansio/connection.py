@@ -30,6 +30,7 @@ from .state import Cause, Lifecycle, State
 
 __all__ = ["Connection"]
 
+_FRAME_COST: Final = 512  # of the budget, beside the payload
 _LONG_PIECE: Final = 16384  # bytes of payload, from where on they are not copied into a frame
 _OPEN: Final = State.OPEN
 _OK_CODES: Final = (1000, 1001, 1005)
@@ -53,6 +54,8 @@ class Connection(Lifecycle):
     ``partial_limit`` is how much of an unfinished message may be held, None for all of it:
     parsing an encoded one stops there until ``take_partial`` is called. While ``drop_messages`` is
     True messages are passed over unseen: for a caller that waits for the end.
+    ``frames`` is how many frames have begun to arrive, ``messages_sent`` how many messages were
+    sent whole.
     """
 
     __slots__ = (
@@ -74,7 +77,9 @@ class Connection(Lifecycle):
         "drop_messages",
         "eof_due",
         "error",
+        "frames",
         "hold_failure",
+        "messages_sent",
         "output_size",
         "partial_limit",
         "received_first",
@@ -106,6 +111,8 @@ class Connection(Lifecycle):
         self.received_first = False
         self.output_size = 0
         self.sending_message = False
+        self.frames = 0
+        self.messages_sent = 0
 
     # Input
 
@@ -170,9 +177,21 @@ class Connection(Lifecycle):
         if self._failure is not None:
             hold = self.hold_failure and self.state is State.OPEN
             return None if hold else self._fail(self._failure)
-        if event is None and self._eof:
+        if event is None and self._eof and self._assembler.budget >= 0:
             return self._end(Close(1006))
         return event
+
+    def set_budget(self, size: int) -> None:
+        """Bound what ``next_event`` does until this is called again, so that others get a turn.
+
+        A byte of payload costs 1, one that was decoded another, and a frame 512, or what has come
+        of it. When that is spent, what else was received waits. At first there is no bound.
+        """
+        self._assembler.budget = size
+
+    def is_over_budget(self) -> bool:
+        """Tell if received bytes wait for ``set_budget``."""
+        return self._assembler.budget < 0
 
     def is_idle(self) -> bool:
         """Tell if there is nothing that ``next_event`` would look at before more is received."""
@@ -183,6 +202,10 @@ class Connection(Lifecycle):
             or self._failure is not None
             or self._assembler.is_encoded
         )
+
+    def is_amid_frame(self) -> bool:
+        """Tell if a frame has begun of which the rest has not been received, or not been parsed."""
+        return self._parser.in_frame or self._parser.buffered() > 0
 
     def is_failure_held(self) -> bool:
         """Tell if a violation waits for ``hold_failure`` to be False."""
@@ -224,10 +247,11 @@ class Connection(Lifecycle):
     def _parse_frames(self) -> Event | None:
         parser = self._parser
         assembler = self._assembler
-        while True:
+        while assembler.budget >= 0:
             if not parser.in_frame:
                 if not parser.read_header():
                     return None
+                self.frames += 1
                 if parser.opcode < OP_CLOSE and not self.drop_messages:
                     assembler.begin_frame(parser.opcode, parser.remaining, parser.rsv != 0)
             limit = MAX_PAYLOAD
@@ -238,6 +262,7 @@ class Connection(Lifecycle):
             payload = parser.read_payload(limit)
             if payload is None:
                 return None
+            assembler.budget -= len(payload) + _FRAME_COST
             if parser.opcode >= OP_CLOSE:
                 assembler.settle()
                 return self._receive_control(parser.opcode, payload)
@@ -247,6 +272,7 @@ class Connection(Lifecycle):
             message = assembler.add(payload, parser.fin and not parser.in_frame)
             if message is not None:
                 return message
+        return None
 
     def _receive_control(self, opcode: int, payload: bytes) -> Event:
         if opcode == OP_PING:
@@ -342,7 +368,7 @@ class Connection(Lifecycle):
             assert self.codec is not None
             data = self.codec.encode(data, fin)
         self._send_frame(OP_CONTINUATION, data, fin)
-        self.sending_message = not fin
+        self._message_sent(fin)
 
     def send_message(
         self, opcode: int, payload: bytes, fin: bool = True, compress: bool | None = None
@@ -358,7 +384,11 @@ class Connection(Lifecycle):
                 payload = codec.encode(payload, fin)
                 rsv = codec.rsv
         self._send_frame(opcode, payload, fin, rsv)
+        self._message_sent(fin)
+
+    def _message_sent(self, fin: bool) -> None:
         self.sending_message = not fin
+        self.messages_sent += fin
 
     def _check_no_message(self) -> None:
         if self.sending_message:
@@ -410,6 +440,7 @@ class Connection(Lifecycle):
         self.check_open()
         self._check_no_message()
         self._write(frame)
+        self.messages_sent += 1
 
     def is_clear(self) -> bool:
         """Tell if nothing waits to be sent and no fragmented message has been begun."""

@@ -11,6 +11,7 @@ cdef class MessageAssembler:
     cdef Py_ssize_t _max_fragments
     cdef Py_ssize_t _size
     cdef Py_ssize_t _size_decoded
+    cdef public Py_ssize_t budget
     cdef Py_ssize_t _fragments
     cdef MessageBuffer _buffer
     cdef Utf8Decoder _decoder

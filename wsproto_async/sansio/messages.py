@@ -27,6 +27,9 @@ class MessageAssembler:
     ``max_size`` bounds its payload in bytes, as it comes and as ``codec`` decodes it,
     ``max_fragments`` the number of its frames; None lifts a limit. A message in several pieces is
     held in one buffer, an empty fragment costs nothing.
+
+    ``budget`` is how much work may still be done before others get a turn; what the codec decodes
+    is taken from it.
     """
 
     __slots__ = (
@@ -39,6 +42,7 @@ class MessageAssembler:
         "_opcode",
         "_size",
         "_size_decoded",
+        "budget",
         "codec",
         "is_encoded",
     )
@@ -57,6 +61,7 @@ class MessageAssembler:
         self.codec: Codec | None = None
         self.is_encoded = False
         self._encoded = b""
+        self.budget = _UNLIMITED
 
     def buffered(self) -> int:
         """How many bytes of an unfinished message are held."""
@@ -119,6 +124,7 @@ class MessageAssembler:
         if len(piece) > self._max_size - self._size_decoded:
             raise self._too_big()
         self._size_decoded += len(piece)
+        self.budget -= len(piece)
         self._hold(piece)
 
     def recent(self, size: int) -> bytes:

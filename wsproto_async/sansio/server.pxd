@@ -2,6 +2,7 @@ from .connection cimport Connection
 
 
 cdef class ServerConnection(Connection):
+    cdef object _allowed_hosts
     cdef object _codec_accepted
     cdef object _extensions
     cdef object _origins

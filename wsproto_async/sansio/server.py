@@ -8,6 +8,7 @@ from ..exceptions import HandshakeError, InvalidMessage, InvalidState
 from ..extensions.base import Codec, Extension
 from ..handshake.extensions import accept_extension, check_extensions
 from ..handshake.headers import parse_tokens
+from ..handshake.host import AllowedHosts, check_host
 from ..handshake.http11 import HeadReader, Request, Response, parse_request_line
 from ..handshake.origin import Origins, check_origin
 from ..handshake.server import (
@@ -33,11 +34,12 @@ class ServerConnection(Connection):
     A request that is not valid HTTP is refused at once; then the only event is ``Close(1006)``.
 
     ``subprotocols`` are those supported, the most preferred first; ``extensions`` as well, of
-    which a connection uses one at most. ``origins`` is explained at
+    which a connection uses one at most. ``origins`` and ``allowed_hosts`` are explained at
     :func:`wsproto_async.serve`. ``server_header`` is the value of Server in responses.
     """
 
     __slots__ = (
+        "_allowed_hosts",
         "_codec_accepted",
         "_extensions",
         "_origins",
@@ -52,6 +54,7 @@ class ServerConnection(Connection):
         self,
         *,
         origins: Origins = "same-origin",
+        allowed_hosts: AllowedHosts = None,
         subprotocols: Sequence[str] = (),
         extensions: Sequence[Extension] = (),
         server_header: str | None = None,
@@ -60,6 +63,7 @@ class ServerConnection(Connection):
     ) -> None:
         super().__init__(is_client=False, max_size=max_size, max_fragments=max_fragments)
         self._origins = origins
+        self._allowed_hosts = allowed_hosts
         self._subprotocols = subprotocols
         check_extensions(extensions)
         self._extensions = extensions
@@ -82,13 +86,15 @@ class ServerConnection(Connection):
                     self.error = InvalidMessage("connection closed before the request was complete")
                     return self._end(Close(1006))
                 return None
-            self.request = build_request(*found)
+            request = build_request(*found)
+            check_host(request, self._allowed_hosts)
         except HandshakeError as exc:
             self.error = exc
             self._respond(refusal(exc), None if head.start is None else head.start[0])
             return Close(1006)
+        self.request = request
         self._http_ended(head.rest())
-        return self.request
+        return request
 
     def accept(self, select: Callable[[Sequence[str]], str | None] | None = None) -> Response:
         """Return the response that the request deserves: 101, or a refusal if it is not valid.

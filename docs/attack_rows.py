@@ -1,0 +1,63 @@
+"""Writes the rows of tests/attacks as tables, for the page about them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+ATTACKS = Path(__file__).parent.parent / "tests" / "attacks"
+sys.path.insert(0, str(ATTACKS))
+
+from rows import CLIENT_ROWS, HELD, ROWS  # noqa: E402
+
+
+def write(folder: Path) -> None:
+    """Write attacks.md, leaving it untouched if it is the same as before."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "attacks.md"
+    text = "\n".join(lines())
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+def lines() -> Iterator[str]:
+    yield "## What is sent to a server"
+    yield from table(
+        ["", "what is sent", "expected"],
+        merged((row.id, row.title, str(row.expect)) for row in ROWS),
+    )
+    yield "## What is sent to a client"
+    yield "Frames are as above, without a mask. The opening handshake:\n"
+    yield from table(
+        ["", "what is answered", "raised"],
+        merged((row.id, row.title, row.raises or "nothing: it opens") for row in CLIENT_ROWS),
+    )
+    yield "## What the code itself has to hold"
+    yield from table(
+        ["", "what", "held by"], ((held.id, held.title, f"`{held.test}`") for held in HELD)
+    )
+
+
+def merged(rows: Iterable[tuple[str, str, str]]) -> Iterator[tuple[str, str, str]]:
+    """Join the titles of rows that expect the same, and have the same id."""
+    titles: dict[tuple[str, str], list[str]] = {}
+    for id, title, expect in rows:
+        titles.setdefault((id, expect), []).append(title)
+    for (id, expect), found in titles.items():
+        yield id, "; ".join(found), expect
+
+
+def table(head: list[str], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    yield ""
+    yield f"| {' | '.join(head)} |"
+    yield "|---" * len(head) + "|"
+    for row in rows:
+        yield f"| {' | '.join(map(escaped, row))} |"
+    yield ""
+
+
+def escaped(text: str) -> str:
+    if text.startswith("`"):
+        return text
+    return "".join(f"\\{char}" if char in "\\|*_<>[]`'\"" else char for char in text)

@@ -1,0 +1,110 @@
+"""The log: what peers cause in it is bounded, and disturbs nobody."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from raw_peer import UPGRADE, head, tcp_peer
+
+from wsproto_async import WebSocket, connect, serve
+from wsproto_async.aio import log as log_module
+from wsproto_async.aio.log import Log
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [1000.0]
+    monkeypatch.setattr(log_module, "monotonic", lambda: now[0])
+    return now
+
+
+def test_lines_are_limited_by_the_second(
+    clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "mine")
+    log = Log(logging.getLogger("mine"))
+    for at in range(150):
+        log.info("line %d", at)
+        clock[0] += 0.001
+    assert [record.message for record in caplog.records] == [f"line {at}" for at in range(100)]
+    clock[0] += 1
+    log.debug("one more")
+    assert [record.message for record in caplog.records][100:] == ["50 lines left out", "one more"]
+
+
+def test_what_the_operator_must_know_has_no_limit(
+    clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    log = Log(logging.getLogger("mine"))
+    for _ in range(150):
+        log.warning("!")
+    assert len(caplog.records) == 150
+
+
+def test_what_is_not_written_does_not_count(
+    clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "mine")
+    log = Log(logging.getLogger("mine"))
+    for _ in range(150):
+        log.debug("?")
+    log.info("!")
+    assert [record.message for record in caplog.records] == ["!"]
+
+
+class Broken(logging.Logger):
+    """Raises whatever it is asked to write."""
+
+    def isEnabledFor(self, level: int) -> bool:
+        return True
+
+    def _log(self, *args: Any, **options: Any) -> None:
+        raise RuntimeError("the disk is full")
+
+
+async def test_a_logger_that_raises() -> None:
+    async def handler(ws: WebSocket) -> None:
+        async for message in ws:
+            if message == "fail":
+                raise ValueError("mine")
+            await ws.send(message)
+
+    logger = Broken("broken")
+    async with serve(handler, 0, logger=logger) as server:
+        uri = f"ws://127.0.0.1:{server.port}/"
+        async with connect(uri, logger=logger) as ws:
+            await ws.send("hello")
+            assert await ws.recv() == "hello"
+            await ws.send("fail")
+            with pytest.raises(Exception, match="1011"):
+                await ws.recv()
+        async with tcp_peer(server.port) as peer:
+            await peer.send(b"nonsense\r\n")
+            assert (await peer.read_head()).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_tokens_are_not_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def handler(ws: WebSocket) -> None:
+        logging.getLogger("app").info("%r %r", ws, ws.request)
+        await ws.send("hello")
+
+    caplog.set_level(logging.DEBUG)
+    async with serve(handler, 0) as server:
+        uri = f"ws://127.0.0.1:{server.port}/chat?token=s3cret"
+        secret = {"Authorization": "Bearer s3cret", "Cookie": "session=s3cret"}
+        async with connect(uri, additional_headers=secret) as ws:
+            assert await ws.recv() == "hello"
+        async with tcp_peer(server.port) as peer:
+            await peer.send(
+                head(
+                    UPGRADE[0].replace("/ ", "/?token=s3cret "),
+                    *UPGRADE[1:],
+                    "Authorization: Bearer s3cret",
+                    "Origin: http://evil.example",
+                )
+            )
+            assert (await peer.read_head()).startswith(b"HTTP/1.1 403 ")
+    assert "/chat?..." in caplog.text
+    assert "s3cret" not in caplog.text

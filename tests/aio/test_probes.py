@@ -1,0 +1,60 @@
+"""Liveness and readiness."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from raw_peer import head, tcp_peer, until
+
+from wsproto_async import Response, Server, WebSocket, connect, serve
+
+PATHS = {"liveness": "/livez", "readiness": "/readyz"}
+
+
+async def handler(ws: WebSocket) -> None:
+    await ws.wait_closed()
+
+
+async def get(server: Server, path: str, method: str = "GET") -> tuple[int, bytes]:
+    async with tcp_peer(server.port) as peer:
+        await peer.send(head(f"{method} {path} HTTP/1.1", "Host: localhost"))
+        answer = await peer.read_head()
+        return int(answer[9:12]), await peer.read_eof()
+
+
+async def test_probes() -> None:
+    async with serve(handler, 0, **PATHS) as server:
+        assert await get(server, "/livez") == (200, b"ok\n")
+        assert await get(server, "/readyz?verbose") == (200, b"ok\n")
+        assert await get(server, "/livez", "HEAD") == (200, b"")
+        assert (await get(server, "/"))[0] == 426
+
+
+async def test_a_full_server_lives_but_is_not_ready() -> None:
+    async with serve(handler, 0, max_connections=1, **PATHS) as server:
+        async with connect(f"ws://127.0.0.1:{server.port}/"):
+            assert await get(server, "/livez") == (200, b"ok\n")
+            assert await get(server, "/readyz") == (503, b"not ready\n")
+        await until(lambda: not server._websockets)
+        assert await get(server, "/readyz") == (200, b"ok\n")
+
+
+async def test_hooks_are_not_asked() -> None:
+    def hook(ws: WebSocket, request: Any) -> Response:
+        return Response(401)
+
+    async with serve(handler, 0, process_request=hook, **PATHS) as server:
+        assert await get(server, "/livez") == (200, b"ok\n")
+        assert (await get(server, "/"))[0] == 401
+
+
+async def test_there_are_none_by_default() -> None:
+    async with serve(handler, 0) as server:
+        assert (await get(server, "/livez"))[0] == 426
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_what_is_no_path(name: str) -> None:
+    with pytest.raises(ValueError, match="'livez' is not a path"):
+        serve(handler, 0, **{name: "livez"})

@@ -1,0 +1,83 @@
+"""What a server remembers of its connections."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+
+import pytest
+from raw_peer import head, raw_peer, tcp_peer, until
+
+from wsproto_async import WebSocket, broadcast, connect, serve
+
+
+async def echo(ws: WebSocket) -> None:
+    async for message in ws:
+        await ws.send(message)
+
+
+async def test_counters() -> None:
+    async with serve(echo, 0) as server:
+        uri = f"ws://127.0.0.1:{server.port}/"
+        async with connect(uri) as first, connect(uri) as second:
+            for message in ("a", b"bc", ["d", "e", "f"]):
+                await first.send(message)
+                await first.recv()
+            broadcast(server.connections, "to all")
+            assert await first.recv() == await second.recv() == "to all"
+            stats = server.stats()
+            assert (stats.connections, stats.accepted, stats.closed) == (2, 2, {})
+            assert (stats.messages_received, stats.messages_sent) == (3, 5)
+            await second.close(4000)
+        async with tcp_peer(server.port) as peer:
+            await peer.send(head("GET / HTTP/1.1", "Host: localhost"))
+            await peer.read_eof()
+        async with raw_peer(server.port) as peer:
+            peer.reset()
+        await until(lambda: not server._websockets)
+        stats = server.stats()
+        assert stats.closed == {1000: 1, 1006: 1, 4000: 1}
+        assert (stats.connections, stats.handshakes) == (0, 0)
+        assert (stats.accepted, stats.refused, stats.shed) == (3, 1, 0)
+        assert (stats.messages_received, stats.messages_sent) == (3, 5)
+
+
+async def test_bytes_are_those_of_both_ends() -> None:
+    async with serve(echo, 0) as server:
+        async with connect(f"ws://127.0.0.1:{server.port}/") as client:
+            await client.send(os.urandom(100_000))
+            await client.recv()
+        protocol = client._protocol
+        await until(lambda: not server._websockets)
+        stats = server.stats()
+        assert stats.bytes_received == protocol.sender.bytes_sent > 100_000
+        assert stats.bytes_sent == protocol.bytes_received > 100_000
+
+
+async def test_a_line_when_it_opens_and_one_when_it_closes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "wsproto_async")
+    async with serve(echo, 0) as server:
+        caplog.clear()
+        async with connect(f"ws://127.0.0.1:{server.port}/room") as client:
+            await client.send("hello")
+            await client.recv()
+            name = "{}:{}".format(*client.local_address)
+        await until(lambda: not server._websockets)
+        opened, closed = (record.message for record in caplog.records)
+        assert opened == f"open: {name} /room"
+        assert re.fullmatch(
+            rf"closed: {name} /room code=1000 duration=\d\.\ds messages=1/1 bytes=\d+/\d+", closed
+        )
+
+
+async def test_a_handshake_that_fails_leaves_no_line(caplog: pytest.LogCaptureFixture) -> None:
+    async with serve(echo, 0) as server:
+        caplog.set_level(logging.INFO, "wsproto_async")
+        async with tcp_peer(server.port) as peer:
+            await peer.send(b"nonsense\r\n")
+            await peer.read_eof()
+        await until(lambda: not server._websockets)
+        assert caplog.records == []

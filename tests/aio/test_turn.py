@@ -1,0 +1,124 @@
+"""One connection's part of a turn of the loop: however much has come at once, others get theirs."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from raw_peer import BINARY, PING, PONG, TEXT, UPGRADE, frame, head, raw_peer, tcp_peer, until
+
+from wsproto_async import PerMessageDeflate, State, WebSocket, connect, serve
+
+ALL_AT_ONCE = 6000  # tiny frames: 36,000 bytes, far less than one read
+AT_MOST = 1100  # frames in one turn
+
+
+def longest_run(steps: list[str]) -> int:
+    """How often the first name stands in a row."""
+    longest = run = 0
+    for step in steps:
+        run = run + 1 if step == "flood" else 0
+        longest = max(longest, run)
+    return longest
+
+
+async def count_turns(steps: list[str]) -> None:
+    while True:
+        steps.append("turn")
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("size", [0, 1, 300])
+async def test_a_handler_that_never_waits_gives_the_others_their_turn(size: int) -> None:
+    steps: list[str] = []
+
+    async def handler(ws: WebSocket) -> None:
+        async for _ in ws:
+            steps.append("flood")
+
+    async with serve(handler, 0, read_limit=2**20) as server, raw_peer(server.port) as peer:
+        counting = asyncio.create_task(count_turns(steps))
+        await peer.send(frame(BINARY, bytes(size)) * ALL_AT_ONCE)
+        await until(lambda: steps.count("flood") == ALL_AT_ONCE)
+        counting.cancel()
+    assert longest_run(steps) <= AT_MOST
+
+
+async def test_pings_are_answered_in_parts() -> None:
+    """All of them are answered in the end, and in between others are served."""
+    async with (
+        serve(lambda ws: ws.wait_closed(), 0) as server,
+        raw_peer(server.port) as peer,
+        connect(f"ws://127.0.0.1:{server.port}/") as other,
+    ):
+        (ws,) = [ws for ws in server.connections if ws.remote_address != other.local_address]
+        connection = ws._protocol.connection
+        frames = [0]
+        await peer.send(frame(PING, b"x") * ALL_AT_ONCE)
+        while connection.frames < ALL_AT_ONCE:
+            frames.append(connection.frames)
+            await asyncio.sleep(0)
+        assert max(after - before for before, after in pairwise(frames)) <= AT_MOST
+        for _ in range(ALL_AT_ONCE):
+            assert await peer.read_frame() == (PONG, b"x", True)
+
+
+async def test_what_is_decoded_counts() -> None:
+    """A little of DEFLATE is a lot of work."""
+    compressor = zlib.compressobj(wbits=-15)
+    payload = compressor.compress(bytes(200_000)) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    message = payload[:-4]
+    turns: list[str] = []
+
+    async def handler(ws: WebSocket) -> None:
+        async for _ in ws:
+            turns.append("flood")
+
+    async with (
+        serve(handler, 0, compression=PerMessageDeflate(), read_limit=2**24) as server,
+        tcp_peer(server.port) as peer,
+    ):
+        await peer.send(
+            head(
+                *UPGRADE,
+                "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover",
+            )
+        )
+        assert b"permessage-deflate" in await peer.read_head()
+        counting = asyncio.create_task(count_turns(turns))
+        encoded = bytearray(frame(BINARY, message))
+        encoded[0] |= 0x40  # RSV1
+        await peer.send(bytes(encoded) * 50)
+        await until(lambda: turns.count("flood") == 50)
+        counting.cancel()
+    assert longest_run(turns) <= 4
+
+
+async def test_the_end_comes_after_the_rest(link: Callable) -> None:
+    """A peer that hangs up behind a flood has been heard to its end."""
+    async with link(read_limit=2**20) as (ws, peer):
+        await peer.send(peer.frame(TEXT, b"x") * ALL_AT_ONCE)
+        await peer.send_close()
+        peer.finish()
+        count = 0
+        async for message in ws:
+            assert message == "x"
+            count += 1
+        assert count == ALL_AT_ONCE
+        assert ws.close_code == 1000
+
+
+async def test_cut_off_behind_a_flood(link: Callable) -> None:
+    async with link(read_limit=2**20) as (ws, peer):
+        await peer.send(peer.frame(TEXT, b"x") * ALL_AT_ONCE)
+        peer.sock.close()
+        received = 0
+        with pytest.raises(Exception, match="no close frame"):
+            while True:
+                assert await ws.recv() == "x"
+                received += 1
+        assert received == ALL_AT_ONCE
+        assert ws.state is State.CLOSED

@@ -1,0 +1,117 @@
+"""What a server remembers of its connections: counters, and a line when each opens and closes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from time import monotonic
+from typing import NamedTuple
+
+from ..handshake.http11 import without_query
+from ..sansio.state import State
+from .log import Log
+from .websocket import WebSocket
+
+__all__ = ["Record", "ServerStats"]
+
+
+class ServerStats(NamedTuple):
+    """Numbers of a server: two of now, the others since it started."""
+
+    connections: int
+    """Open connections now."""
+    handshakes: int
+    """Connections whose opening handshake is under way now."""
+    accepted: int
+    """Connections opened."""
+    refused: int
+    """Requests answered by another status than 101, or that broke off."""
+    shed: int
+    """Those of them that a limit on connections or handshakes has turned away."""
+    closed: dict[int, int]
+    """Connections that were open and are gone, by close code."""
+    messages_received: int
+    """Messages that have arrived."""
+    messages_sent: int
+    """Messages sent."""
+    bytes_received: int
+    """Bytes from the peers, HTTP included, before TLS."""
+    bytes_sent: int
+    """Bytes for the peers, HTTP included, before TLS."""
+
+
+class Record:
+    """Counts for :class:`ServerStats`, and writes to the log."""
+
+    __slots__ = ("_closed", "_log", "_traffic", "accepted", "refused", "shed")
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._closed: Counter[int] = Counter()
+        self._traffic = (0, 0, 0, 0)  # of the connections that are gone
+        self.accepted = 0
+        self.refused = 0
+        self.shed = 0
+
+    def opened(self, ws: WebSocket) -> None:
+        """A connection is open."""
+        self.accepted += 1
+        if self._log.has_info():
+            self._log.info("open: %s %s", _name(ws.remote_address), without_query(ws.path))
+
+    def gone(self, ws: WebSocket) -> None:
+        """A connection is gone, open or not."""
+        traffic = _traffic(ws)
+        self._traffic = _sum(self._traffic, traffic)
+        protocol = ws._protocol
+        if not protocol.is_opened:
+            return
+        code = ws.close_code or 1006
+        self._closed[code] += 1
+        if self._log.has_info():
+            self._log.info(
+                "closed: %s %s code=%d duration=%.1fs messages=%d/%d bytes=%d/%d",
+                _name(ws.remote_address),
+                without_query(ws.path),
+                code,
+                monotonic() - protocol.opened_at,
+                *traffic,
+            )
+
+    def stats(self, websockets: Collection[WebSocket]) -> ServerStats:
+        """Return the numbers, of which those that are there still have their part."""
+        states = [ws.state for ws in websockets]
+        traffic = self._traffic
+        for ws in websockets:
+            traffic = _sum(traffic, _traffic(ws))
+        return ServerStats(
+            states.count(State.OPEN),
+            states.count(State.CONNECTING),
+            self.accepted,
+            self.refused,
+            self.shed,
+            dict(self._closed),
+            *traffic,
+        )
+
+
+_Traffic = tuple[int, int, int, int]
+
+
+def _traffic(ws: WebSocket) -> _Traffic:
+    """Return messages received and sent, and bytes received and sent."""
+    protocol = ws._protocol
+    return (
+        protocol.messages_received(),
+        protocol.connection.messages_sent,
+        protocol.bytes_received,
+        protocol.sender.bytes_sent,
+    )
+
+
+def _sum(some: _Traffic, others: _Traffic) -> _Traffic:
+    return (some[0] + others[0], some[1] + others[1], some[2] + others[2], some[3] + others[3])
+
+
+def _name(address: object) -> str:
+    return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else "unix"

@@ -1,0 +1,1 @@
+cpdef unsigned long current_thread()
