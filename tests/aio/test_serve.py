@@ -103,6 +103,16 @@ async def test_a_socket_of_ones_own() -> None:
     assert sock.fileno() == -1
 
 
+async def test_several_sockets_of_ones_own() -> None:
+    socks = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    ports = [sock.getsockname()[1] for sock in socks]
+    async with serve(echo, sock=socks) as server:
+        assert server.port == ports[0]
+        for port in ports:
+            await assert_echoes(f"ws://127.0.0.1:{port}/")
+    assert [sock.fileno() for sock in socks] == [-1, -1]
+
+
 async def test_several_servers_on_one_port() -> None:
     async with serve(echo, 0, reuse_port=True, backlog=5) as first:
         async with serve(echo, first.port, reuse_port=True) as second:

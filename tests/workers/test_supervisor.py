@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from programs import GOING_AWAY, Program, Start, connect, eventually, is_alive, read_all
+from programs import GOING_AWAY, REQUEST, Program, Start, connect, eventually, is_alive, read_all
 
 PROGRAM = """
 import asyncio, os, sys, time
@@ -40,7 +40,7 @@ print("returned", flush=True)
 @pytest.fixture
 def serving(start: Start) -> Callable[..., Program]:
     def serving(port: int = 0, **options: object) -> Program:
-        program = start(PROGRAM, str(port), repr(options), flags=("-X", "dev", "-W", "error"))
+        program = start(PROGRAM, str(port), repr(options), flags=("-W", "error"))
         program.workers(2)
         return program
 
@@ -142,8 +142,10 @@ def test_a_second_signal_waits_for_nobody(serving: Callable, what: str) -> None:
         program.wait_for({"block": "blocked", "stubborn": "stubborn"}[what])
         program.send(signal.SIGTERM)
         until_one_has_ended(program)
+        program.send(signal.SIGHUP)  # which makes no worker any more
         program.send(signal.SIGTERM)
         assert program.end() == 0
+    assert len(program.workers(2)) == 2
 
 
 def until_one_has_ended(program: Program) -> None:
@@ -181,6 +183,24 @@ def test_no_connection_is_refused_by_a_rolling_restart(serving: Callable) -> Non
     program.send(signal.SIGTERM)
     assert program.end() == 0
     assert not program.found("WARNING|ERROR|Traceback")
+
+
+def test_handshakes_under_way_are_completed_before_a_worker_retires(serving: Callable) -> None:
+    program = serving()
+    workers = program.workers(2)
+    at_rest = sum(map(descriptors, workers))
+    socks = [socket.create_connection(("127.0.0.1", program.port)) for _ in range(16)]
+    for sock in socks:
+        sock.sendall(REQUEST[:20])
+    eventually(lambda: sum(map(descriptors, workers)) == at_rest + len(socks))
+    held = descriptors(workers[0])
+    program.send(signal.SIGHUP)
+    eventually(lambda: descriptors(workers[0]) < held)  # it listens no more
+    threading.Event().wait(1)  # longer than it waits for what it cannot see
+    for sock in socks:
+        with sock:
+            sock.sendall(REQUEST[20:])
+            assert sock.recv(13) == b"HTTP/1.1 101 "
 
 
 def test_a_second_sighup_is_one_more_restart(serving: Callable) -> None:
@@ -262,8 +282,10 @@ def test_workers_end_when_the_supervisor_is_killed(serving: Callable) -> None:
     program = serving()
     workers = program.workers(2)
     with connect_to(program, workers[0]) as sock:
+        os.kill(workers[1], signal.SIGSTOP)  # nor do they depend on each other
         program.send(signal.SIGKILL)
         assert read_all(sock) == GOING_AWAY
+    os.kill(workers[1], signal.SIGCONT)
     eventually(lambda: not any(map(is_alive, workers)))
     with pytest.raises(ConnectionRefusedError):
         program.connect()

@@ -123,7 +123,7 @@ def test_sockets_of_another_process_are_not_ours(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_it_serves_on_the_sockets_that_are_passed(start: Start, workers: int) -> None:
-    program = start(ACTIVATED, str(workers), flags=("-X", "dev", "-W", "error"))
+    program = start(ACTIVATED, str(workers), flags=("-W", "error"))
     ports = program.wait_for(r"listening on 127\.0\.0\.1:(\d+)", 2 * workers)
     assert len(set(ports)) == 2
     socks = [connect(("127.0.0.1", int(port))) for port in set(ports)]

@@ -73,8 +73,8 @@ class Slot:
     def delay_after(self, lived: float) -> float:
         """Return the seconds until the next worker when one has ended by itself.
 
-        None after the first time, then 1 second, and each time twice as many, up to 30. A worker
-        that has ``lived`` for a minute makes it the first time again.
+        The first time there are none, then 1, and each time twice as many, up to 30. A worker that
+        has ``lived`` for a minute makes it the first time again.
         """
         if lived >= _STABLE:
             self._failures = 0

@@ -25,7 +25,7 @@ from .systemd import notify, notify_reloading, watchdog_interval
 __all__ = ["EXIT_USAGE", "Supervisor", "Work"]
 
 EXIT_USAGE: Final = 2
-"""The status of a process that was told to serve what is not there."""
+"""The status of a program that was told to do what cannot be done, as argparse has it."""
 
 Work = Callable[[Sequence[socket.socket], socket.socket], None]
 """What a worker does, given its listening sockets and the socket to its supervisor."""
@@ -105,7 +105,8 @@ class Supervisor:
             # It was this process that stood still, and perhaps all of them (Ctrl-Z): no blame.
             for worker in self._workers.values():
                 worker.heard = now
-        for key, _ in ready:
+        # Signals come last: they may close the channel of a worker that has ended.
+        for key, _ in sorted(ready, key=lambda each: each[0].fileobj is self._awake):
             key.data()
 
     def _read_signals(self) -> None:
@@ -168,7 +169,8 @@ class Supervisor:
         if self._watchdog_interval is not None and now >= self._watchdog_at:
             notify("WATCHDOG=1")
             self._watchdog_at = now + self._watchdog_interval
-        if self._is_renewal_due and self._is_complete and not self._is_renewing:
+        can_renew = self._is_complete and not self._is_renewing and not self._is_stopping
+        if self._is_renewal_due and can_renew:
             self._is_renewal_due = False
             self._begin_renewal()
 
@@ -210,7 +212,8 @@ class Supervisor:
             self._end_renewal()
         elif not self._has_served:
             _logger.error("%s ended before it was ready: %s; giving up", worker, how)
-            self._status = EXIT_USAGE if how == describe(EXIT_USAGE << 8) else 1
+            is_usage = os.waitstatus_to_exitcode(status) == EXIT_USAGE
+            self._status = EXIT_USAGE if is_usage else 1
             self._stop()
         else:
             self._replace(worker, how)
