@@ -1,15 +1,17 @@
-"""Listening sockets: one for each address that a server's hosts have."""
+"""Listening sockets: one for each address that a server's hosts have, or one with a path."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
+import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-__all__ = ["bind", "send_small_frames_at_once", "started"]
+__all__ = ["SocketFile", "bind", "bind_unix", "send_small_frames_at_once", "started"]
 
 
 async def bind(
@@ -48,6 +50,46 @@ async def bind(
             sock.close()
         raise
     return socks
+
+
+def bind_unix(path: str, backlog: int) -> socket.socket:
+    """Return a Unix socket that listens at ``path``; a socket that is left there is removed.
+
+    Raises OSError if it cannot be bound.
+    """
+    if not path.startswith("\0"):  # Linux has names that are no files
+        with suppress(FileNotFoundError):
+            if stat.S_ISSOCK(os.stat(path).st_mode):
+                os.remove(path)
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.bind(path)
+        sock.listen(backlog)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+class SocketFile:
+    """The file of a Unix socket, just bound: ``close`` removes it if it is still the same."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._identity = self._look()
+
+    def _look(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self._path)
+        except (OSError, ValueError):  # none, or a name that is no file
+            return None
+        return found.st_dev, found.st_ino
+
+    def close(self) -> None:
+        if self._identity is not None and self._look() == self._identity:
+            self._identity = None
+            with suppress(OSError):
+                os.remove(self._path)
 
 
 async def started(server: asyncio.Server) -> asyncio.Server:

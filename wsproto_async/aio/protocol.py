@@ -22,7 +22,7 @@ from .flow import ReceiveQueue
 from .keepalive import Keepalive
 from .sender import Sender
 from .settings import Settings
-from .shared import shared
+from .stream import StreamProtocol
 from .timer import Deadline
 
 if TYPE_CHECKING:
@@ -50,20 +50,18 @@ class Owner(Protocol):
     def connection_lost(self, protocol: ProtocolCore) -> None: ...
 
 
-class ProtocolCore:
+class ProtocolCore(StreamProtocol):
     """One connection: a transport, a sans-IO ``connection``, and ``sender``, its way out."""
 
     __slots__ = (
         "_arrival",
         "_deadline",
-        "_inbox",
         "_is_awaited",
         "_is_behind",
         "_is_ended",
         "_owner",
         "_queue",
         "_read_limit",
-        "_shared",
         "_takes_part",
         "_timer",
         "bytes_received",
@@ -74,7 +72,6 @@ class ProtocolCore:
         "is_partly_received",
         "is_reading_paused",
         "keepalive",
-        "loop",
         "place",
         "sender",
         "settings",
@@ -93,14 +90,12 @@ class ProtocolCore:
         settings: Settings,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
+        super().__init__(loop)
         self._owner = owner
         self.connection = connection
         self._read_limit = settings.read_limit
         connection.partial_limit = settings.read_limit
         self.settings = settings
-        self.loop = loop
-        self._shared = shared(loop)
-        self._inbox = self._shared.inbox
         self._timer = self._shared.timer
         self._queue = ReceiveQueue(settings.read_limit)
         self._arrival = Arrival(loop)
@@ -131,9 +126,6 @@ class ProtocolCore:
         self.set_deadline(self.settings.open_timeout, Deadline.OPEN)
         self._owner.connection_made(self)
         self.sender.flush()
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._inbox.view
 
     def buffer_updated(self, nbytes: int) -> None:
         self.connection.borrow_data(self._inbox.peek(nbytes), nbytes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import ssl as ssl_module
@@ -15,10 +14,10 @@ from typing import Any
 from ..extensions.base import Extension
 from ..handshake.origin import Origins
 from ..sansio.server import ServerConnection
-from .bind import bind, started
+from .acceptor import accept_on
+from .bind import SocketFile, bind, bind_unix
 from .server import Handler, Server
 from .settings import Compression, LoggerLike, Settings, all_extensions
-from .transport import accept_on
 from .upgrade import Hooks, ProcessRequest, ProcessResponse, SelectSubprotocol
 
 __all__ = ["serve", "unix_serve"]
@@ -132,13 +131,7 @@ class serve:
         )
         self._host, self._port, self._sock = host, port, sock
         self._reuse_port, self._backlog = reuse_port, backlog
-        self._tls: dict[str, Any] = {}
-        if ssl is not None:
-            self._tls = {
-                "ssl": ssl,
-                "ssl_handshake_timeout": open_timeout,
-                "ssl_shutdown_timeout": close_timeout,
-            }
+        self._ssl = ssl
         self._server: Server | None = None
 
     async def _bind(self) -> list[socket]:
@@ -152,7 +145,9 @@ class serve:
         socks = await self._bind()
         try:
             for sock in socks:
-                listener = await accept_on(sock, server.make_protocol, self._backlog, self._tls)
+                listener = await accept_on(
+                    sock, server.make_protocol, self._backlog, self._ssl, self._settings.logger
+                )
                 server.listen_with(listener, sock)
         except BaseException:
             server.stop_listening()
@@ -196,13 +191,11 @@ class unix_serve(serve):
         super().__init__(handler, 0, **options)
         self._path = os.fspath(path)
 
+    async def _bind(self) -> list[socket]:
+        if self._sock is not None:
+            raise ValueError("path and sock cannot both be given")
+        return [bind_unix(self._path, self._backlog)]
+
     async def _listen(self, server: Server) -> None:
-        listener = await asyncio.get_running_loop().create_unix_server(
-            server.make_protocol,
-            self._path,
-            sock=self._sock,
-            backlog=self._backlog,
-            start_serving=False,
-            **self._tls,
-        )
-        server.listen_with(await started(listener), *listener.sockets)
+        await super()._listen(server)
+        server.listen_with(SocketFile(self._path))
