@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import trustme
-from raw_peer import BINARY, TEXT, UPGRADE, Frame, frame, head, let_it_read, until
+from raw_peer import BINARY, TEXT, UPGRADE, frame, head, let_it_read, until
 
 from wsproto_async import Server, WebSocket, connect, serve
 
@@ -141,38 +141,36 @@ async def test_messages_of_any_size(
 
 
 async def test_one_byte_at_a_time(tls: Any) -> None:
-    async with serve(echo, 0, ssl=tls.server) as server:
-        async with memory_peer(server, tls.client) as peer:
-            await peer.shake_hands(step=1)
-            await peer.send(peer.seal(head(*UPGRADE)), step=1)
-            assert (await peer.receive_head()).startswith(b"HTTP/1.1 101 ")
-            await peer.send(peer.seal(frame(TEXT, b"hello")), step=1)
-            assert await peer.receive(7) == b"\x81\x05hello"
+    async with serve(echo, 0, ssl=tls.server) as server, memory_peer(server, tls.client) as peer:
+        await peer.shake_hands(step=1)
+        await peer.send(peer.seal(head(*UPGRADE)), step=1)
+        assert (await peer.receive_head()).startswith(b"HTTP/1.1 101 ")
+        await peer.send(peer.seal(frame(TEXT, b"hello")), step=1)
+        assert await peer.receive(7) == b"\x81\x05hello"
 
 
 async def test_a_request_and_frames_that_come_with_the_end_of_the_handshake(tls: Any) -> None:
     """All in one read: the last of the handshake, the request, and a message in many records."""
-    async with serve(echo, 0, ssl=tls.server) as server:
-        async with memory_peer(server, tls.client) as peer:
-            loop = asyncio.get_running_loop()
-            with pytest.raises(ssl.SSLWantReadError):
+    async with serve(echo, 0, ssl=tls.server) as server, memory_peer(server, tls.client) as peer:
+        loop = asyncio.get_running_loop()
+        with pytest.raises(ssl.SSLWantReadError):
+            peer.tls.do_handshake()
+        await peer.send(peer.outgoing.read())
+        while True:
+            peer.incoming.write(await loop.sock_recv(peer.sock, 65536))
+            try:
                 peer.tls.do_handshake()
-            await peer.send(peer.outgoing.read())
-            while True:
-                peer.incoming.write(await loop.sock_recv(peer.sock, 65536))
-                try:
-                    peer.tls.do_handshake()
-                except ssl.SSLWantReadError:
-                    continue
-                break
-            last = peer.outgoing.read() + peer.seal(head(*UPGRADE))
-            message = frame(BINARY, bytes(50_000))
-            records = b"".join(
-                peer.seal(message[start : start + 1000]) for start in range(0, len(message), 1000)
-            )
-            await peer.send(last + records)
-            assert (await peer.receive_head()).startswith(b"HTTP/1.1 101 ")
-            assert len(await peer.receive(50_004)) == 50_004
+            except ssl.SSLWantReadError:
+                continue
+            break
+        last = peer.outgoing.read() + peer.seal(head(*UPGRADE))
+        message = frame(BINARY, bytes(50_000))
+        records = b"".join(
+            peer.seal(message[start : start + 1000]) for start in range(0, len(message), 1000)
+        )
+        await peer.send(last + records)
+        assert (await peer.receive_head()).startswith(b"HTTP/1.1 101 ")
+        assert len(await peer.receive(50_004)) == 50_004
 
 
 async def test_certificates_by_server_name(authority: trustme.CA) -> None:
@@ -238,12 +236,11 @@ async def test_a_clients_context_cannot_serve(tls: Any) -> None:
 
 
 async def test_a_handshake_under_way_is_counted_and_ends_with_the_server(tls: Any) -> None:
-    async with serve(echo, 0, ssl=tls.server) as server:
-        async with memory_peer(server, tls.client) as peer:
-            await until(lambda: server.stats().handshakes == 1)
-            server.close(grace=None)
-            assert await asyncio.get_running_loop().sock_recv(peer.sock, 1) == b""
-            await server.wait_closed()
+    async with serve(echo, 0, ssl=tls.server) as server, memory_peer(server, tls.client) as peer:
+        await until(lambda: server.stats().handshakes == 1)
+        server.close(grace=None)
+        assert await asyncio.get_running_loop().sock_recv(peer.sock, 1) == b""
+        await server.wait_closed()
 
 
 async def test_huge_messages_both_ways_with_slow_readers(tls: Any) -> None:
@@ -276,21 +273,23 @@ async def test_paused_reading_stops_decryption(tls: Any) -> None:
         opened.set_result(ws)
         await ws.wait_closed()
 
-    async with serve(handler, 0, ssl=tls.server, read_limit=2**14) as server:
-        async with memory_peer(server, tls.client) as peer:
-            await peer.shake_hands()
-            await peer.send(peer.seal(head(*UPGRADE)))
-            await peer.receive_head()
-            ws = await opened
-            records = b"".join(peer.seal(frame(BINARY, bytes(4000))) for _ in range(40))
-            await peer.send(records)
-            await until(lambda: ws._protocol.is_reading_paused)
-            await let_it_read()
-            received = ws._protocol.bytes_received
-            # The queue's limit, and a record or two.
-            assert received < 2**15
-            for number in range(40):
-                assert await ws.recv() == bytes(4000), number
+    async with (
+        serve(handler, 0, ssl=tls.server, read_limit=2**14) as server,
+        memory_peer(server, tls.client) as peer,
+    ):
+        await peer.shake_hands()
+        await peer.send(peer.seal(head(*UPGRADE)))
+        await peer.receive_head()
+        ws = await opened
+        records = b"".join(peer.seal(frame(BINARY, bytes(4000))) for _ in range(40))
+        await peer.send(records)
+        await until(lambda: ws._protocol.is_reading_paused)
+        await let_it_read()
+        received = ws._protocol.bytes_received
+        # The queue's limit, and a record or two.
+        assert received < 2**15
+        for number in range(40):
+            assert await ws.recv() == bytes(4000), number
 
 
 async def test_what_a_resting_connection_takes(tls: Any) -> None:

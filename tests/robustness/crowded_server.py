@@ -33,7 +33,7 @@ async def main(certificate: str | None) -> None:
         context.load_cert_chain(certificate)
     loop = asyncio.get_running_loop()
     await loop.run_in_executor(None, str)  # its thread is there
-    async with serve(echo, 0, ssl=context, ping_interval=None) as server:
+    async with serve(echo, 0, ssl=context, ping_interval=None, close_timeout=0.2) as server:
         await asyncio.sleep(0)
         lowest = os.dup(0)
         os.close(lowest)
