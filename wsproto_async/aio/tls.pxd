@@ -3,6 +3,7 @@ cimport cython
 from .stream cimport StreamProtocol
 
 cdef Py_ssize_t _STEP
+cdef Py_ssize_t _RECORD
 cdef Py_ssize_t _MAX_ANSWERS
 
 

@@ -19,7 +19,8 @@ from .transport import attach
 __all__ = ["ClientTLS", "TLSCore", "TLSTransport", "attach_client", "begin_tls"]
 
 # A MemoryBIO keeps the most that it ever held.
-_STEP: Final = 8192  # bytes that OpenSSL gets at once, in either direction
+_STEP: Final = 8192  # bytes of records that OpenSSL gets at once
+_RECORD: Final = 16384  # bytes that are encrypted at once: what fits a record (RFC 8446 5.1)
 _MAX_ANSWERS: Final = 4096  # bytes of OpenSSL's own for a peer that does not read
 
 
@@ -266,9 +267,9 @@ class TLSCore(StreamProtocol):
         records: list[bytes] = []
         for piece in pieces:
             size = len(piece)
-            start = self._tls.write(piece) if 0 < size <= _STEP else 0
+            start = self._tls.write(piece) if 0 < size <= _RECORD else 0
             while start < size:
-                start += self._tls.write(memoryview(piece)[start : start + _STEP])
+                start += self._tls.write(memoryview(piece)[start : start + _RECORD])
                 if start < size:
                     records.append(self._outgoing.read())
             if self._outgoing.pending:
