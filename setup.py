@@ -27,6 +27,8 @@ SOURCES = [
     "aio/protocol.py",
     "aio/sender.py",
     "aio/size.pyx",
+    "aio/stream.py",
+    "aio/tls.py",
     "aio/thread.pyx",
     "aio/websocket.py",
     "codec/frames.py",

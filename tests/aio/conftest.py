@@ -238,8 +238,12 @@ class Certificates(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def tls() -> Certificates:
-    authority = trustme.CA()
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def tls(authority: trustme.CA) -> Certificates:
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1", "localhost").configure_cert(server)
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

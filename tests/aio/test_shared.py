@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 import uvloop
-from raw_peer import BINARY, close_frame, frame, let_it_read, tcp_peer
+from raw_peer import BINARY, close_frame, frame, let_it_read, tcp_peer, until
 
 from wsproto_async import WebSocket, connect, serve
 from wsproto_async.aio.shared import Shared, shared
@@ -42,6 +42,7 @@ async def test_what_one_connection_leaves_unread_others_do_not_read_over() -> No
             await let_it_read()
             await peer.send(close_frame(1000))
         all_sent.set()
+        await until(lambda: len(given) == len(messages))
     assert sorted(given) == messages
 
 

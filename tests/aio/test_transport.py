@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import resource
 import socket
 import struct
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 from raw_peer import BINARY, UPGRADE, Frame, RawPeer, frame, head, let_it_read, tcp_peer, until
 
-import wsproto_async
 from wsproto_async import ConnectionClosed, Server, WebSocket, connect, serve
 
 HAS_IPV6 = socket.has_ipv6 and os.path.exists("/proc/net/if_inet6")
@@ -243,31 +240,3 @@ async def test_a_peer_that_resets_while_something_waits() -> None:
                 await sending
         await ws.wait_closed()
         assert ws.close_code == 1006
-
-
-@pytest.mark.skipif(
-    not wsproto_async.compiled or sys.platform != "linux",
-    reason="elsewhere it is the loop that accepts",
-)
-async def test_no_descriptors_left_to_accept_with(caplog: pytest.LogCaptureFixture) -> None:
-    """Accepting pauses, without a traceback, and goes on when there is room."""
-    caplog.set_level(logging.WARNING, "wsproto_async")
-    async with serve(echo, 0) as server:
-        with socket.socket() as waiting:
-            waiting.setblocking(False)
-            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-            lowest = os.dup(0)  # all below it are in use
-            os.close(lowest)
-            resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
-            try:
-                await asyncio.get_running_loop().sock_connect(waiting, ("127.0.0.1", server.port))
-                async with asyncio.timeout(5):
-                    while len(caplog.records) < 2:  # noqa: ASYNC110
-                        await asyncio.sleep(0.01)
-            finally:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-            async with connect(f"ws://127.0.0.1:{server.port}") as ws:
-                await ws.send("a")
-                assert await ws.recv() == "a"
-    assert {record.exc_info for record in caplog.records} == {None}
-    assert "accepting pauses" in caplog.text

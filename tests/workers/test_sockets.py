@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from wsproto_async.workers.sockets import bind_each, bind_unix
+from wsproto_async.aio.bind import bind_unix
+from wsproto_async.workers.sockets import bind_each
 
 
 @pytest.fixture

@@ -1,15 +1,26 @@
-"""Listening sockets: one for each address that a server's hosts have."""
+"""Listening sockets: one for each address that a server's hosts have, or one with a path."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
+import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-__all__ = ["Address", "bind", "listen", "resolve", "send_small_frames_at_once", "started"]
+__all__ = [
+    "Address",
+    "SocketFile",
+    "bind",
+    "bind_unix",
+    "listen",
+    "resolve",
+    "send_small_frames_at_once",
+    "started",
+]
 
 _STREAM: Final = socket.SOCK_STREAM
 _PASSIVE: Final = socket.AI_PASSIVE
@@ -77,6 +88,54 @@ def listen(addresses: Sequence[Address], reuse_port: bool, backlog: int) -> list
             sock.close()
         raise
     return socks
+
+
+def bind_unix(path: str, backlog: int = 1024) -> socket.socket:
+    """Return a socket that listens at ``path``, in place of one that nobody listens at any more.
+
+    Raises OSError if it cannot be bound, and if somebody listens there.
+    """
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        _remove_stale(path)
+        sock.bind(path)
+        sock.listen(backlog)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _remove_stale(path: str) -> None:
+    if path.startswith("\0"):  # Linux has names that are no files
+        return
+    with suppress(FileNotFoundError):
+        if stat.S_ISSOCK(os.stat(path).st_mode):
+            with socket.socket(socket.AF_UNIX) as probe:
+                error = probe.connect_ex(path)
+            if error == errno.ECONNREFUSED:
+                os.unlink(path)
+
+
+class SocketFile:
+    """The file of a Unix socket, just bound: ``close`` removes it if it is still the same."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._identity = self._look()
+
+    def _look(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self._path)
+        except (OSError, ValueError):  # none, or a name that is no file
+            return None
+        return found.st_dev, found.st_ino
+
+    def close(self) -> None:
+        if self._identity is not None and self._look() == self._identity:
+            self._identity = None
+            with suppress(OSError):
+                os.remove(self._path)
 
 
 async def started(server: asyncio.Server) -> asyncio.Server:

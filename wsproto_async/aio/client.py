@@ -20,14 +20,14 @@ from ..handshake.redirect import MAX_REDIRECTS, follow_redirect, is_redirect, pu
 from ..handshake.uri import WebSocketURI, parse_uri
 from ..sansio.client import ClientConnection
 from .backoff import Backoff
-from .dial import dial
+from .dial import dial, dial_unix
 from .log import Log, LoggerLike
 from .opening import open_connection, unfinished_refusal
 from .protocol import WebSocketProtocol
 from .proxy import connect_through
 from .reconnect import ProcessException, is_transient, reconnect
 from .settings import Compression, Settings, all_extensions, check_timeout
-from .transport import attach
+from .tls import ClientTLS, attach_client
 from .websocket import WebSocket
 
 __all__ = ["connect", "unix_connect"]
@@ -139,16 +139,12 @@ class connect:
         self._follows_redirects = sock is None
         self._ws: WebSocket | None = None
 
-    def _tls(self, uri: WebSocketURI) -> dict[str, Any]:
+    def _tls(self, uri: WebSocketURI) -> ClientTLS | None:
         if not uri.secure:
-            return {}
+            return None
         if self._ssl is None:
             self._ssl = ssl_module.create_default_context()
-        return {
-            "ssl": self._ssl,
-            "server_hostname": uri.host,
-            "ssl_shutdown_timeout": self._settings.close_timeout,
-        }
+        return ClientTLS(self._ssl, uri.host)
 
     async def _connect_transport(self, uri: WebSocketURI, protocol: WebSocketProtocol) -> None:
         tls = self._tls(uri)
@@ -159,7 +155,7 @@ class connect:
                 await connect_through(proxy, uri, protocol, tls, self._local_addr)
                 return
             sock = await dial(uri.host, uri.port, self._local_addr)
-        await attach(sock, protocol, tls)
+        await attach_client(sock, protocol, tls)
 
     async def _open(self) -> WebSocket:
         attempts: list[ClientConnection] = []
@@ -237,5 +233,4 @@ class unix_connect(connect):
         self._follows_redirects = False
 
     async def _connect_transport(self, uri: WebSocketURI, protocol: WebSocketProtocol) -> None:
-        loop = asyncio.get_running_loop()
-        await loop.create_unix_connection(lambda: protocol, self._path, **self._tls(uri))
+        await attach_client(await dial_unix(self._path), protocol, self._tls(uri))

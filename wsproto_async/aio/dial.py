@@ -12,7 +12,7 @@ from collections import deque
 from itertools import chain, zip_longest
 from typing import Any, Final
 
-__all__ = ["connect_first", "dial"]
+__all__ = ["connect_first", "dial", "dial_unix"]
 
 _HEAD_START: Final = 0.25  # seconds before the next address is tried as well
 
@@ -26,6 +26,14 @@ async def dial(host: str, port: int, local_addr: tuple[str, int] | None = None) 
     """
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return await connect_first(found, local_addr)
+
+
+async def dial_unix(path: str) -> socket.socket:
+    """Return a non-blocking socket that is connected to the Unix socket at ``path``.
+
+    Raises OSError if it cannot be connected to.
+    """
+    return await _connect((socket.AF_UNIX, socket.SOCK_STREAM, 0, "", path), None)
 
 
 async def connect_first(

@@ -3,8 +3,8 @@ cimport cython
 from ..sansio.connection cimport Connection
 from .arrival cimport Arrival
 from .flow cimport ReceiveQueue
-from .inbox cimport Inbox
 from .sender cimport Sender
+from .stream cimport StreamProtocol
 
 cdef object _OPEN
 cdef object _ANSWER
@@ -12,18 +12,15 @@ cdef Py_ssize_t _FULL_READ
 cdef Py_ssize_t _TURN_BUDGET
 
 
-cdef class ProtocolCore:
+cdef class ProtocolCore(StreamProtocol):
     cdef object _owner
     cdef readonly Connection connection
     cdef readonly Sender sender
     cdef readonly object settings
     cdef object _read_limit
-    cdef readonly object loop
     cdef ReceiveQueue _queue
     cdef Arrival _arrival
-    cdef Inbox _inbox
     cdef readonly object timer
-    cdef object _shared
     cdef readonly object keepalive
     cdef object _deadline
     cdef public object task

@@ -24,7 +24,7 @@ from .keepalive import Keepalive
 from .progress import FrameProgress, SendProgress
 from .sender import Sender
 from .settings import Settings, Timeouts, changed
-from .shared import shared
+from .stream import StreamProtocol
 from .timer import Deadline
 
 if TYPE_CHECKING:
@@ -54,13 +54,12 @@ class Owner(Protocol):
     def connection_lost(self, protocol: ProtocolCore) -> None: ...
 
 
-class ProtocolCore:
+class ProtocolCore(StreamProtocol):
     """One connection: a transport, a sans-IO ``connection``, and ``sender``, its way out."""
 
     __slots__ = (
         "_arrival",
         "_deadline",
-        "_inbox",
         "_is_awaited",
         "_is_behind",
         "_is_ended",
@@ -68,7 +67,6 @@ class ProtocolCore:
         "_owner",
         "_queue",
         "_read_limit",
-        "_shared",
         "_takes_part",
         "_was_full_read",
         "admitted_as",
@@ -82,7 +80,6 @@ class ProtocolCore:
         "is_partly_received",
         "is_reading_paused",
         "keepalive",
-        "loop",
         "opened_at",
         "pauses",
         "place",
@@ -105,14 +102,12 @@ class ProtocolCore:
         settings: Settings,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
+        super().__init__(loop)
         self._owner = owner
         self.connection = connection
         self._read_limit = settings.read_limit
         connection.partial_limit = settings.read_limit
         self.settings = settings
-        self.loop = loop
-        self._shared = shared(loop)
-        self._inbox = self._shared.inbox
         self.timer = self._shared.timer
         self._queue = ReceiveQueue(settings.read_limit)
         self._arrival = Arrival(loop)
@@ -151,9 +146,6 @@ class ProtocolCore:
         self.set_deadline(self.settings.open_timeout, Deadline.OPEN)
         self._owner.connection_made(self)
         self.sender.flush()
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._inbox.view
 
     def buffer_updated(self, nbytes: int) -> None:
         self.connection.borrow_data(self._inbox.peek(nbytes), nbytes)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import Any, cast
+from typing import cast
 
 from ..exceptions import ProxyError
 from ..handshake.proxy import AnswerReader, ProxyURI, build_connect_request
 from ..handshake.uri import WebSocketURI
 from .dial import dial
 from .protocol import WebSocketProtocol
-from .transport import attach
+from .stream import StreamProtocol
+from .tls import ClientTLS, attach_client, begin_tls
 
 __all__ = ["connect_through"]
 
@@ -26,7 +27,7 @@ async def connect_through(
     proxy: ProxyURI,
     uri: WebSocketURI,
     protocol: WebSocketProtocol,
-    tls: dict[str, Any],
+    tls: ClientTLS | None,
     local_addr: tuple[str, int] | None,
 ) -> None:
     """Connect ``protocol`` to the server of ``uri``, over TLS if ``tls`` says how.
@@ -43,7 +44,7 @@ async def _connect_through_socks(
     proxy: ProxyURI,
     uri: WebSocketURI,
     protocol: WebSocketProtocol,
-    tls: dict[str, Any],
+    tls: ClientTLS | None,
     local_addr: tuple[str, int] | None,
 ) -> None:
     try:
@@ -58,53 +59,41 @@ async def _connect_through_socks(
         sock = await client.connect(uri.host, uri.port, timeout=_NO_TIMEOUT, local_addr=local_addr)
     except python_socks.ProxyError as exc:
         raise ProxyError(f"SOCKS proxy: {exc}") from exc
-    await attach(sock, protocol, tls)
+    await attach_client(sock, protocol, tls)
 
 
 async def _connect_through_http(
     proxy: ProxyURI,
     uri: WebSocketURI,
     protocol: WebSocketProtocol,
-    tls: dict[str, Any],
+    tls: ClientTLS | None,
     local_addr: tuple[str, int] | None,
 ) -> None:
-    loop = asyncio.get_running_loop()
-    to_proxy: dict[str, Any] = {}
+    to_proxy: ClientTLS | None = None
     if proxy.scheme == "https":
-        to_proxy = {"ssl": ssl.create_default_context(), "server_hostname": proxy.host}
-    tunnel = _Tunnel(build_connect_request(proxy, uri))
+        to_proxy = ClientTLS(ssl.create_default_context(), proxy.host)
+    tunnel = _Tunnel(build_connect_request(proxy, uri), protocol.loop)
     sock = await dial(proxy.host, proxy.port, local_addr)
-    await loop.create_connection(lambda: tunnel, sock=sock, **to_proxy)
-    outer = tunnel.transport
+    await attach_client(sock, tunnel, to_proxy)
+    transport = tunnel.transport
     try:
         await tunnel.opened
-        transport: asyncio.Transport | None = outer
-        if tls:
+        # The tunnel is told of a loss that comes before this, and nobody would tell the protocol.
+        if transport.is_closing():
+            raise _closed_by_proxy()
+        if tls is not None:
             if tunnel.rest:  # a TLS server waits for the client to begin
                 raise ProxyError("proxy sent more than its answer to CONNECT")
-            transport = await _start_tls(outer, tunnel, tls)
-        # The tunnel is told of a loss that comes before this, and nobody would tell the protocol.
-        if transport is None or transport.is_closing():
-            raise _closed_by_proxy()
+            await begin_tls(transport, protocol, tls)
+            return
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         if tunnel.rest:
-            protocol.data_received(bytes(tunnel.rest))
+            protocol.data_received(tunnel.rest)
         transport.resume_reading()
     except BaseException:
-        outer.abort()
+        transport.abort()
         raise
-
-
-async def _start_tls(
-    transport: asyncio.Transport, tunnel: _Tunnel, tls: dict[str, Any]
-) -> asyncio.Transport | None:
-    """Return a transport over TLS, None or a closed one if the connection is lost meanwhile."""
-    if transport.is_closing():
-        return None
-    options = {name: value for name, value in tls.items() if name != "ssl"}
-    loop = asyncio.get_running_loop()
-    return await loop.start_tls(transport, tunnel, tls["ssl"], **options)
 
 
 def _closed_by_proxy(cause: Exception | None = None) -> ProxyError:
@@ -113,38 +102,35 @@ def _closed_by_proxy(cause: Exception | None = None) -> ProxyError:
     return error
 
 
-class _Tunnel(asyncio.Protocol):
-    """Asks for a tunnel; once it is ``opened``, ``rest`` is what has come through it.
-
-    That may be before the TLS handshake with the server, or after.
-    """
+class _Tunnel(StreamProtocol, asyncio.BufferedProtocol):
+    """Asks for a tunnel; once it is ``opened``, ``rest`` is what has come through it."""
 
     transport: asyncio.Transport
 
-    def __init__(self, request: bytes) -> None:
+    def __init__(self, request: bytes, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
         self._request = request
         self._answer = AnswerReader()
-        self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.rest = bytearray()
+        self.opened: asyncio.Future[None] = loop.create_future()
+        self.rest = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self.transport.write(self._request)
 
-    def data_received(self, data: bytes) -> None:
-        if self.opened.done():
-            self.rest += data
-            return
-        self._answer.feed(data)
+    def buffer_updated(self, nbytes: int) -> None:
+        self._answer.feed(bytes(self.get_buffer(nbytes)[:nbytes]))
         try:
             rest = self._answer.read()
         except ProxyError as exc:
             self._fail(exc)
+            self.transport.close()
             return
         if rest is not None:
             self.transport.pause_reading()  # until the tunnel's protocol is there
-            self.rest += rest
-            self.opened.set_result(None)
+            self.rest = rest
+            if not self.opened.done():
+                self.opened.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._fail(_closed_by_proxy(exc))

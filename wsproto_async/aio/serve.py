@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import ssl as ssl_module
@@ -17,13 +16,13 @@ from ..handshake.forwarded import TrustedProxies
 from ..handshake.host import AllowedHosts
 from ..handshake.origin import Origins
 from ..sansio.server import ServerConnection
+from .acceptor import accept_on
 from .admission import Admission, Limits
-from .bind import bind, started
+from .bind import SocketFile, bind, bind_unix
 from .log import Log, LoggerLike
 from .probes import Probes
 from .server import Handler, Server
 from .settings import Compression, Settings, all_extensions
-from .transport import accept_on
 from .upgrade import Hooks, ProcessRequest, ProcessResponse, SelectSubprotocol
 
 __all__ = ["serve", "unix_serve"]
@@ -192,13 +191,7 @@ class serve:
         self._make_server = make_server
         self._host, self._port, self._sock = host, port, sock
         self._reuse_port, self._backlog = reuse_port, backlog
-        self._tls: dict[str, Any] = {}
-        if ssl is not None:
-            self._tls = {
-                "ssl": ssl,
-                "ssl_handshake_timeout": open_timeout,
-                "ssl_shutdown_timeout": close_timeout,
-            }
+        self._ssl = ssl
         self._server: Server | None = None
 
     async def _bind(self) -> list[socket]:
@@ -212,7 +205,9 @@ class serve:
         socks = await self._bind()
         try:
             for sock in socks:
-                listener = await accept_on(sock, server.make_protocol, self._backlog, self._tls)
+                listener = await accept_on(
+                    sock, server.make_protocol, self._backlog, self._ssl, self._settings.log
+                )
                 server.listen_with(listener, sock)
         except BaseException:
             server.stop_listening()
@@ -256,13 +251,11 @@ class unix_serve(serve):
         super().__init__(handler, 0, **options)
         self._path = os.fspath(path)
 
+    async def _bind(self) -> list[socket]:
+        if self._sock is not None:
+            raise ValueError("path and sock cannot both be given")
+        return [bind_unix(self._path, self._backlog)]
+
     async def _listen(self, server: Server) -> None:
-        listener = await asyncio.get_running_loop().create_unix_server(
-            server.make_protocol,
-            self._path,
-            sock=self._sock,  # type: ignore[arg-type]  # refused beside a path
-            backlog=self._backlog,
-            start_serving=False,
-            **self._tls,
-        )
-        server.listen_with(await started(listener), *listener.sockets)
+        await super()._listen(server)
+        server.listen_with(SocketFile(self._path))

@@ -1,48 +1,43 @@
 """Sockets get transports.
 
-In the compiled build ``transport.pyx`` takes the place of this file, with a transport of our own
-for what is not encrypted.
+In the compiled build ``transport.pyx`` takes the place of this file, with a transport of our own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Final, cast
 
-from .bind import send_small_frames_at_once, started
+from .bind import send_small_frames_at_once
+from .stream import StreamProtocol
 
-if TYPE_CHECKING:
-    from .protocol import WebSocketProtocol
+__all__ = ["attach", "start"]
 
-__all__ = ["accept_on", "attach"]
-
-
-async def accept_on(
-    sock: socket.socket,
-    make_protocol: Callable[[], WebSocketProtocol],
-    backlog: int,
-    tls: dict[str, Any],
-) -> asyncio.AbstractServer:
-    """Accept connections on a bound stream socket, over TLS if ``tls`` says how.
-
-    The socket is closed by the ``close`` of what this returns.
-    """
-    send_small_frames_at_once(sock)
-    loop = asyncio.get_running_loop()
-    return await started(
-        await loop.create_server(
-            make_protocol, sock=sock, backlog=backlog, start_serving=False, **tls
-        )
-    )
+_starting: Final[set[asyncio.Task[None]]] = set()
 
 
-async def attach(sock: socket.socket, protocol: WebSocketProtocol, tls: dict[str, Any]) -> None:
-    """Give ``protocol`` a transport on a connected stream socket, over TLS if ``tls`` says how.
+async def attach(sock: socket.socket, protocol: StreamProtocol) -> None:
+    """Give ``protocol`` a transport on a connected stream socket.
 
     The socket is closed with the transport.
     """
     send_small_frames_at_once(sock)
-    loop = asyncio.get_running_loop()
-    await loop.create_connection(lambda: protocol, sock=sock, **tls)
+    await protocol.loop.create_connection(lambda: cast(asyncio.Protocol, protocol), sock=sock)
+
+
+def start(sock: socket.socket, protocol: StreamProtocol) -> None:
+    """Give ``protocol`` a transport on a socket that was accepted, soon.
+
+    The socket is closed with the transport.
+    """
+    task = protocol.loop.create_task(_start(sock, protocol))
+    _starting.add(task)  # the loop keeps no task alive
+    task.add_done_callback(_starting.discard)
+
+
+async def _start(sock: socket.socket, protocol: StreamProtocol) -> None:
+    try:
+        await protocol.loop.connect_accepted_socket(lambda: cast(asyncio.Protocol, protocol), sock)
+    except OSError:  # the peer has gone already, or there is no room to watch the socket
+        sock.close()

@@ -1,13 +1,10 @@
-"""What transport.py describes, with a transport of our own where nothing is encrypted.
+"""What transport.py describes, with a transport of our own.
 
 A loop's transport does for each message what a callback on a readable socket need not: it asks for
 a buffer, and takes the output in to write it later. Here a message is one ``recv`` and one
 ``send``, right from and to the socket.
 """
 
-import asyncio
-import errno
-import logging
 import os
 import socket
 import sys
@@ -20,13 +17,13 @@ from libc cimport errno as c_errno
 from libc.limits cimport INT_MAX
 from libc.stdint cimport uint32_t
 
-from .bind import send_small_frames_at_once, started
+from .bind import send_small_frames_at_once
 
 from .poller cimport (
     EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP,
     Poller, Watched, poller_of,
 )
-from .protocol cimport ProtocolCore
+from .stream cimport StreamProtocol
 
 cdef extern from * nogil:
     """
@@ -41,7 +38,6 @@ cdef extern from * nogil:
         struct msghdr message = {.msg_iov = pieces, .msg_iovlen = (size_t)count};
         return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
-    #define accept_some(fd) accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)
     static int peer_of(int fd, char *peer, int size) {
         socklen_t length = (socklen_t)size;
         if (getpeername(fd, (struct sockaddr *)peer, &length) < 0) return 0;
@@ -53,7 +49,6 @@ cdef extern from * nogil:
         size_t iov_len
 
     int SHUT_WR
-    int accept_some(int listener)
     int close(int fd)
     int peer_of(int fd, char *peer, int size)
     int shutdown(int fd, int how)
@@ -61,20 +56,17 @@ cdef extern from * nogil:
     Py_ssize_t send_pieces(int fd, iovec *pieces, int count)
     Py_ssize_t send_some(int fd, const void *data, Py_ssize_t size)
 
-__all__ = ["accept_on", "attach"]
-
-_logger = logging.getLogger("wsproto_async.server")
+__all__ = ["attach", "start"]
 
 cdef enum:
+    _USUAL_HIGH = 65536
     _PIECES = 16  # that one system call takes
-    _MAX_ADDRESS = 28  # bytes of a sockaddr_in6; of a Unix socket's peer nobody needs the name
+    _MAX_ADDRESS = 28  # bytes of a sockaddr_in6
+    _MAX_UNIX_ADDRESS = 110  # of a sockaddr_un
 
 # An event is for what has come, not for what is there: what a read leaves there is asked for again.
 cdef uint32_t _READ_EVENTS = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET
 cdef uint32_t _MORE_EVENTS = EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR  # a read stops before those
-cdef int _ACCEPTED_AT_ONCE = 128
-cdef double _PAUSE = 1.0  # seconds without accepting when the system has no room for more
-_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 cdef class SocketTransport(Watched):
@@ -82,7 +74,7 @@ cdef class SocketTransport(Watched):
 
     cdef Poller _poller
     cdef object _sock  # None until somebody asks for it
-    cdef ProtocolCore _protocol
+    cdef StreamProtocol _protocol
     cdef bytearray _unsent
     cdef bint _is_closing
     cdef bint _is_eof_due
@@ -90,6 +82,7 @@ cdef class SocketTransport(Watched):
     cdef int _high
     cdef int _peer_size
     cdef char _peer[_MAX_ADDRESS]
+    cdef object _peer_path  # of a Unix socket; most have none
 
     def __del__(self):
         if self._fd >= 0 and self._sock is None:
@@ -129,7 +122,8 @@ cdef class SocketTransport(Watched):
             self._end(os_error(c_errno.errno))
 
     def pause_reading(self):
-        self._poller.watch(self, self._events & ~_READ_EVENTS)
+        # Still watched, for nothing: to be watched again takes room that may be gone by then.
+        self._poller.watch(self, self._events & ~_READ_EVENTS | EPOLLET)
 
     def resume_reading(self):
         if not self._is_closing:
@@ -211,6 +205,9 @@ cdef class SocketTransport(Watched):
     def set_write_buffer_limits(self, high):
         self._high = min(high, INT_MAX)
 
+    def set_protocol(self, protocol):
+        self._protocol = protocol
+
     cpdef Py_ssize_t get_write_buffer_size(self) except -1:
         return 0 if self._unsent is None else len(self._unsent)
 
@@ -249,6 +246,7 @@ cdef class SocketTransport(Watched):
     def _lost(self, error):
         if self._fd < 0:
             return
+        self._poller.watch(self, 0)
         cdef int fd = self._fd
         self._fd = -1
         protocol, self._protocol = self._protocol, None
@@ -264,7 +262,7 @@ cdef class SocketTransport(Watched):
 
     def get_extra_info(self, name, default=None):
         if name == "peername":
-            return name_of(self._peer[: self._peer_size])
+            return self._peer_path or name_of(self._peer[: self._peer_size])
         if name in ("socket", "sockname") and self._fd >= 0:
             if self._sock is None:
                 self._sock = socket.socket(fileno=self._fd)
@@ -274,6 +272,8 @@ cdef class SocketTransport(Watched):
 
 cdef object name_of(bytes peer):
     """Return what Python makes of a ``sockaddr_in`` or ``sockaddr_in6``; else the empty string."""
+    if int.from_bytes(peer[:2], sys.byteorder) == socket.AF_UNIX:
+        return ""
     port = int.from_bytes(peer[2:4], "big")
     if len(peer) == 16:
         return socket.inet_ntop(socket.AF_INET, peer[4:8]), port
@@ -284,81 +284,39 @@ cdef object name_of(bytes peer):
     return ""
 
 
+cdef object path_of(bytes peer):
+    """Return what Python makes of a ``sockaddr_un``."""
+    path = peer[2:]
+    return path if path[:1] == b"\0" else os.fsdecode(path.partition(b"\0")[0])
+
+
 cdef object os_error(int number):
     return OSError(number, os.strerror(number))
 
 
-cdef class Acceptor(Watched):
-    """Accepts the connections of one listening socket; ``make`` makes their protocols."""
-
-    cdef object _loop
-    cdef object _sock
-    cdef object _make
-    cdef object _pause
-    cdef Poller _poller
-
-    def __init__(self, loop, sock, make):
-        self._loop = loop
-        self._sock = sock
-        self._fd = sock.fileno()
-        self._make = make
-        self._poller = poller_of(loop)
-        sock.setblocking(False)
-        self._poller.watch(self, EPOLLIN)
-
-    cdef on_ready(self, uint32_t events):
-        cdef int fd
-        for _ in range(_ACCEPTED_AT_ONCE):
-            fd = accept_some(self._fd)
-            if fd >= 0:
-                start(self._poller, fd, None, self._make())
-            elif c_errno.errno in _NO_ROOM:
-                # The connections that are there must end first; the others wait in the backlog.
-                _logger.warning("accepting pauses: %s", os.strerror(c_errno.errno))
-                self._poller.watch(self, EPOLLET)  # nothing, and still watched: that takes room too
-                self._pause = self._loop.call_later(_PAUSE, self._go_on)
-                return
-            elif c_errno.errno != c_errno.ECONNABORTED:
-                return
-
-    def _go_on(self):
-        self._pause = None
-        self._poller.watch(self, EPOLLIN)
-
-    def close(self):
-        if self._pause is not None:
-            self._pause.cancel()
-        self._poller.watch(self, 0)
-        self._sock.close()
-
-
-cdef start(Poller poller, int fd, object sock, object protocol):
+cdef SocketTransport transport_of(int fd, object sock, StreamProtocol protocol, bint is_unix):
+    cdef char peer[_MAX_UNIX_ADDRESS]
     cdef SocketTransport transport = SocketTransport.__new__(SocketTransport)
-    transport._poller = poller
+    transport._poller = poller_of(protocol.loop)
     transport._fd = fd
     transport._sock = sock
     transport._peer_size = peer_of(fd, transport._peer, _MAX_ADDRESS)
+    if is_unix:
+        transport._peer_path = path_of(peer[: peer_of(fd, peer, _MAX_UNIX_ADDRESS)])
     transport._protocol = protocol
-    transport._start()
+    transport._high = _USUAL_HIGH
+    return transport
 
 
-async def accept_on(sock, make_protocol, backlog, tls):
+async def attach(sock, protocol):
     send_small_frames_at_once(sock)
-    loop = asyncio.get_running_loop()
-    if tls:
-        return await started(
-            await loop.create_server(
-                make_protocol, sock=sock, backlog=backlog, start_serving=False, **tls
-            )
-        )
-    sock.listen(backlog)
-    return Acceptor(loop, sock, make_protocol)
+    transport_of(sock.fileno(), sock, protocol, sock.family == socket.AF_UNIX)._start()
 
 
-async def attach(sock, protocol, tls):
-    send_small_frames_at_once(sock)
-    loop = asyncio.get_running_loop()
-    if tls:
-        await loop.create_connection(lambda: protocol, sock=sock, **tls)
-    else:
-        start(poller_of(loop), sock.fileno(), sock, protocol)
+def start(sock, protocol):
+    cdef bint is_unix = sock.family == socket.AF_UNIX
+    cdef SocketTransport transport = transport_of(sock.detach(), None, protocol, is_unix)
+    try:
+        transport._start()
+    except OSError as error:  # there is no room to watch the socket
+        transport._end(error)

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
+from ..aio.bind import bind_unix
 from ..aio.server import Handler
 from ..workers.run import run_loaded
-from ..workers.sockets import bind_unix
 from . import application
 
 __all__ = ["add_to"]

@@ -6,17 +6,14 @@ On Linux each worker has sockets of its own, and the kernel deals the connection
 
 from __future__ import annotations
 
-import errno
-import os
 import socket
-import stat
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 
 from ..aio.bind import Address, listen, resolve
 
-__all__ = ["bind_each", "bind_unix"]
+__all__ = ["bind_each"]
 
 
 def bind_each(
@@ -77,28 +74,3 @@ def _bind_all(
                 sock.close()
         raise
     return socks
-
-
-def bind_unix(path: str, backlog: int = 1024) -> socket.socket:
-    """Return a socket that listens at ``path``, in place of one that nobody listens at any more.
-
-    Raises OSError if it cannot be bound, and if somebody listens there.
-    """
-    sock = socket.socket(socket.AF_UNIX)
-    try:
-        _remove_stale(path)
-        sock.bind(path)
-        sock.listen(backlog)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _remove_stale(path: str) -> None:
-    with suppress(FileNotFoundError):
-        if stat.S_ISSOCK(os.stat(path).st_mode):
-            with socket.socket(socket.AF_UNIX) as probe:
-                error = probe.connect_ex(path)
-            if error == errno.ECONNREFUSED:
-                os.unlink(path)

@@ -1,0 +1,44 @@
+"""What a stream transport calls: the part that is the same over TCP, under TLS and in a tunnel."""
+
+from __future__ import annotations
+
+import asyncio
+
+from .shared import shared
+
+__all__ = ["StreamProtocol"]
+
+
+class StreamProtocol:
+    """An :class:`asyncio.BufferedProtocol` but for its base: a compiled class has none of Python's.
+
+    What is read is in the loop's inbox. It is another connection's as soon as a handler runs.
+    """
+
+    __slots__ = ("_inbox", "_shared", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._shared = shared(loop)
+        self._inbox = self._shared.inbox
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        raise NotImplementedError
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._inbox.view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        raise NotImplementedError
+
+    def eof_received(self) -> None:
+        """The transport closes after this."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        raise NotImplementedError
+
+    def pause_writing(self) -> None:
+        """What waits to be written is over the high-water mark."""
+
+    def resume_writing(self) -> None:
+        """It is at the low-water mark again."""
