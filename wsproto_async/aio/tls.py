@@ -248,15 +248,14 @@ class TLSCore(StreamProtocol):
             self.loop.call_soon(self._resume)
 
     def _resume(self) -> None:
-        if self._is_closing or self._is_paused:
-            return
-        try:
-            self._go_on()
-        except BaseException:
-            self.abort()
-            raise
-        if not self._is_paused and not self._is_closing:
-            self._transport.resume_reading()
+        if not self._is_paused:
+            try:
+                self._go_on()
+            except BaseException:
+                self.abort()
+                raise
+        if not self._is_paused and not self._transport.is_closing():
+            self._transport.resume_reading()  # if only to see the end
 
     # Writing
 
@@ -365,7 +364,8 @@ class TLSCore(StreamProtocol):
             transport.abort()
             return
         if self._is_paused:
-            transport.resume_reading()  # to see the end
+            self._is_paused = False
+            self.loop.call_soon(self._resume)
 
     def set_protocol(self, protocol: StreamProtocol) -> None:
         self._protocol = protocol
