@@ -364,7 +364,7 @@ async def test_few_files(client_tls: ssl.SSLContext) -> None:
         it = target(row.needs, subject.port, client_tls)
         subject.ask("begin")
         check([await run(row, it)])
-        while (later := await run(replace(row, play=None), it)).got.startswith("no opening"):
+        while (later := await run(replace(row, play=None), it)).got.startswith("no opening"):  # noqa: ASYNC110
             await asyncio.sleep(0.1)  # it has not noticed yet that there is room again
         check([later])
         assert subject.ask("report")["errors"] == 0

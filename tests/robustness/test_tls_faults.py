@@ -333,6 +333,10 @@ class Session:
         self._tls.write(data)
         return self._outgoing.read()
 
+    async def read(self) -> bytes:
+        """What comes next; nothing for close_notify."""
+        return await self._until_it_works(lambda: self._tls.read(65536))
+
     async def _until_it_works(self, step: Callable) -> bytes:
         loop = asyncio.get_running_loop()
         while True:
@@ -341,7 +345,57 @@ class Session:
             except ssl.SSLWantReadError:
                 if self._outgoing.pending:
                     await self._peer.send(self._outgoing.read())
-                self._incoming.write(await loop.sock_recv(self._peer.sock, 65536))
+                data = await loop.sock_recv(self._peer.sock, 65536)
+                if not data:
+                    raise EOFError("end of stream without close_notify") from None
+                self._incoming.write(data)
+
+
+async def test_our_end_is_announced(served: Served, client_context: ssl.SSLContext) -> None:
+    async with tcp_peer(served.server.port) as peer:
+        session = Session(peer, client_context)
+        await session.open()
+        await peer.send(session.seal(frame(TEXT, b"close") + close_frame(1000)))
+        assert (await session.read()).startswith(b"\x88\x02\x03\xe8")
+        assert await session.read() == b"", "no close_notify"
+        assert await peer.read_eof() == b""
+
+
+async def test_a_failure_is_announced(served: Served, client_context: ssl.SSLContext) -> None:
+    async with tcp_peer(served.server.port) as peer:
+        session = Session(peer, client_context)
+        await session.open()
+        await peer.send(b"\x17\x03\x03\x00\x20" + bytes(32))
+        with pytest.raises(ssl.SSLError, match=r"(?i)alert bad record mac"):
+            await session.read()
+        assert await peer.read_eof() == b""
+
+
+async def test_the_end_is_seen_by_a_connection_that_did_not_read(
+    server_context: ssl.SSLContext, client_context: ssl.SSLContext
+) -> None:
+    """There is no close_timeout that would end it."""
+    opened: asyncio.Future[WebSocket] = asyncio.get_running_loop().create_future()
+    going: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def handler(ws: WebSocket) -> None:
+        opened.set_result(ws)
+        await going
+
+    async with (
+        serve(handler, 0, ssl=server_context, close_timeout=None) as server,
+        tcp_peer(server.port) as peer,
+    ):
+        session = Session(peer, client_context)
+        await session.open()
+        protocol = (await opened)._protocol
+        await peer.send(session.seal(frame(TEXT, b"more than a queue takes") * 60))
+        await until(lambda: protocol.is_reading_paused)
+        await peer.send(session.seal(frame(TEXT, b"and more") + close_frame(1000)))
+        going.set_result(None)
+        assert (await session.read()).startswith(b"\x88\x02\x03\xe8")
+        peer.finish()
+        await until(lambda: protocol.is_lost)
 
 
 async def test_many_connections_at_once_whose_handlers_act_on_each_other(

@@ -13,7 +13,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..handshake.http11 import Response
 from ..handshake.server import finish_response
@@ -24,18 +24,13 @@ from .transport import start
 
 if TYPE_CHECKING:
     from .log import Log
+    from .server import Listener
 
-__all__ = ["Listener", "accept_on"]
+__all__ = ["Acceptor", "accept_on"]
 
 _AT_ONCE: Final = 128  # connections that are accepted in one turn of the loop
 _PAUSE: Final = 1.0  # seconds without accepting when the system has no room for more
 _NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-
-
-class Listener(Protocol):
-    """What accepts connections until it is closed."""
-
-    def close(self) -> None: ...
 
 
 async def accept_on(

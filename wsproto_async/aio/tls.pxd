@@ -2,8 +2,9 @@ cimport cython
 
 from .stream cimport StreamProtocol
 
-cdef Py_ssize_t _STEP
 cdef Py_ssize_t _RECORD
+cdef Py_ssize_t _HEADER
+cdef Py_ssize_t _MAX_LENGTH
 cdef Py_ssize_t _MAX_ANSWERS
 
 
@@ -15,6 +16,7 @@ cdef class TLSCore(StreamProtocol):
     cdef object _outgoing
     cdef bytes _held
     cdef Py_ssize_t _held_from
+    cdef Py_ssize_t _missing
     cdef list _unsent
     cdef object _context
     cdef object _error
@@ -29,7 +31,10 @@ cdef class TLSCore(StreamProtocol):
     cpdef buffer_updated(self, Py_ssize_t nbytes)
     @cython.locals(protocol=StreamProtocol, size=cython.Py_ssize_t)
     cdef _go_on(self)
-    @cython.locals(start=cython.Py_ssize_t)
+    @cython.locals(
+        held=bytes, length=cython.Py_ssize_t, rest=cython.Py_ssize_t, size=cython.Py_ssize_t,
+        start=cython.Py_ssize_t,
+    )
     cdef bint _feed(self) except -1
     cdef bint _shake_hands(self) except -1
     cdef Py_ssize_t _decrypt(self) except -1

@@ -19,8 +19,9 @@ from .transport import attach
 __all__ = ["ClientTLS", "TLSCore", "TLSTransport", "attach_client", "begin_tls"]
 
 # A MemoryBIO keeps the most that it ever held.
-_STEP: Final = 8192  # bytes of records that OpenSSL gets at once
 _RECORD: Final = 16384  # bytes that are encrypted at once: what fits a record (RFC 8446 5.1)
+_HEADER: Final = 5  # bytes before a record's own
+_MAX_LENGTH: Final = _RECORD + 2048  # of a record, encrypted (RFC 5246 6.2.3)
 _MAX_ANSWERS: Final = 4096  # bytes of OpenSSL's own for a peer that does not read
 
 
@@ -51,6 +52,7 @@ class TLSCore(StreamProtocol):
         "_is_open",
         "_is_paused",
         "_is_writing_paused",
+        "_missing",
         "_outgoing",
         "_protocol",
         "_tls",
@@ -83,6 +85,7 @@ class TLSCore(StreamProtocol):
         self.opened = opened
         self._held = b""  # read; from ``_held_from`` on not given to OpenSSL yet
         self._held_from = 0
+        self._missing = 0  # bytes of the record that OpenSSL has the beginning of
         self._unsent: list[bytes] | None = []  # until the handshake is done
         self._error: Exception | None = None
         self._is_open = False
@@ -104,12 +107,10 @@ class TLSCore(StreamProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         if self._is_closing:
             return  # all that is waited for is the end
-        if nbytes <= _STEP and not self._held:
-            self._incoming.write(self._inbox.view[:nbytes])
-        else:
-            # The inbox is about to be used for what becomes of it.
-            self._held = self._held[self._held_from :] + bytes(self._inbox.view[:nbytes])
-            self._held_from = 0
+        # The inbox is about to be used for what becomes of it.
+        data = bytes(self._inbox.view[:nbytes])
+        self._held = self._held[self._held_from :] + data if self._held else data
+        self._held_from = 0
         self._go_on()
 
     def eof_received(self) -> None:
@@ -157,9 +158,9 @@ class TLSCore(StreamProtocol):
                 if not self._is_open:
                     if not self._shake_hands() and not self._feed():
                         break
-                elif self._incoming.pending == 0 and not self._feed():
+                elif (self._missing or not self._incoming.pending) and not self._feed():
                     break
-                else:
+                elif not self._missing:
                     size = self._decrypt()
                     if size > 0:
                         protocol.buffer_updated(size)
@@ -169,13 +170,29 @@ class TLSCore(StreamProtocol):
             self._answer()
 
     def _feed(self) -> bool:
-        """Give OpenSSL what is held, some of it; tell if there was any."""
-        if not self._held:
+        """Give OpenSSL what is held of one record; tell if there was any.
+
+        It is asked for what is in a record when all of it is there: to say no takes it longer than
+        to decrypt.
+        """
+        held, start = self._held, self._held_from
+        rest = len(held) - start
+        if not self._missing:
+            if rest < _HEADER:
+                self._held = held[start:]
+                self._held_from = 0
+                return False
+            length = held[start + 3] << 8 | held[start + 4]
+            self._missing = _HEADER + length
+            if not 20 <= held[start] <= 23 or held[start + 1] != 3 or length > _MAX_LENGTH:
+                self._missing = rest  # no record: OpenSSL may say so at once
+        size = min(self._missing, rest)
+        if not size:
             return False
-        start = self._held_from
-        self._held_from = start + _STEP
-        self._incoming.write(memoryview(self._held)[start : start + _STEP])
-        if self._held_from >= len(self._held):
+        self._incoming.write(memoryview(held)[start : start + size])
+        self._missing -= size
+        self._held_from = start + size
+        if size == rest:
             self._held = b""
             self._held_from = 0
         return True
@@ -231,15 +248,14 @@ class TLSCore(StreamProtocol):
             self.loop.call_soon(self._resume)
 
     def _resume(self) -> None:
-        if self._is_closing or self._is_paused:
-            return
-        try:
-            self._go_on()
-        except BaseException:
-            self.abort()
-            raise
-        if not self._is_paused and not self._is_closing:
-            self._transport.resume_reading()
+        if not self._is_paused:
+            try:
+                self._go_on()
+            except BaseException:
+                self.abort()
+                raise
+        if not self._is_paused and not self._transport.is_closing():
+            self._transport.resume_reading()  # if only to see the end
 
     # Writing
 
@@ -348,7 +364,8 @@ class TLSCore(StreamProtocol):
             transport.abort()
             return
         if self._is_paused:
-            transport.resume_reading()  # to see the end
+            self._is_paused = False
+            self.loop.call_soon(self._resume)
 
     def set_protocol(self, protocol: StreamProtocol) -> None:
         self._protocol = protocol
