@@ -18,12 +18,15 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from ..handshake.http11 import Response
 from ..handshake.server import finish_response
 from .bind import send_small_frames_at_once, started
+from .preface import Preface
 from .stream import StreamProtocol
 from .tls import TLSTransport
 from .transport import start
 
 if TYPE_CHECKING:
+    from ..handshake.forwarded import TrustedProxies
     from .log import Log
+    from .protocol import ProtocolCore
     from .server import Listener
 
 __all__ = ["Acceptor", "accept_on"]
@@ -35,24 +38,25 @@ _NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EN
 
 async def accept_on(
     sock: socket.socket,
-    make_protocol: Callable[[], StreamProtocol],
+    make_protocol: Callable[[], ProtocolCore],
     backlog: int,
     tls: ssl.SSLContext | None,
+    proxies: TrustedProxies | None,
     log: Log,
 ) -> Listener:
     """Accept connections on a bound stream socket, over TLS if there is a context for it.
 
-    The socket is closed by the ``close`` of what this returns. Raises ssl.SSLError for a client's
-    context.
+    With ``proxies`` each begins with a PROXY header. The socket is closed by the ``close`` of what
+    this returns. Raises ssl.SSLError for a client's context.
     """
     loop = asyncio.get_running_loop()
-    make = make_protocol
+
+    def make() -> StreamProtocol:
+        protocol = make_protocol()
+        lower = protocol if tls is None else TLSTransport(protocol, tls)
+        return lower if proxies is None else Preface(protocol, lower, proxies)
+
     if tls is not None:
-        context = tls
-
-        def make() -> StreamProtocol:
-            return TLSTransport(make_protocol(), context)
-
         tls.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=True)
     send_small_frames_at_once(sock)
     acceptor = Acceptor(loop, sock, make, log, is_plain=tls is None)

@@ -72,6 +72,8 @@ class serve:
     - ``trusted_proxies``: addresses and networks (``"10.0.0.0/8"``) of proxies whose
       X-Forwarded-For or Forwarded tells ``ws.remote_address``, and ``"unix"`` for all on a Unix
       socket. None by default: anybody can write such a header.
+    - ``proxy_protocol``: True if they send a PROXY header, version 1 or 2, first of all. Who does
+      not, or is none of them, is hung up on. False by default.
 
     The handler:
 
@@ -126,6 +128,7 @@ class serve:
         liveness: str | None = None,
         readiness: str | None = None,
         trusted_proxies: Sequence[str] = (),
+        proxy_protocol: bool = False,
         cancel_on_disconnect: bool = False,
         open_timeout: float | None = 10,
         close_timeout: float | None = 10,
@@ -175,6 +178,9 @@ class serve:
         limits = Limits(max_handshakes, max_connections, max_connections_per_address)
         probes = Probes(liveness, readiness)
         proxies = TrustedProxies(trusted_proxies)
+        if proxy_protocol and not trusted_proxies:
+            raise ValueError("proxy_protocol needs trusted_proxies")
+        self._preface = proxies if proxy_protocol else None
 
         def make_server() -> Server:
             return Server(
@@ -206,7 +212,12 @@ class serve:
         try:
             for sock in socks:
                 listener = await accept_on(
-                    sock, server.make_protocol, self._backlog, self._ssl, self._settings.log
+                    sock,
+                    server.make_protocol,
+                    self._backlog,
+                    self._ssl,
+                    self._preface,
+                    self._settings.log,
                 )
                 server.listen_with(listener, sock)
         except BaseException:
