@@ -19,6 +19,7 @@ from ..handshake.proxy import parse_proxy, system_proxy
 from ..handshake.redirect import MAX_REDIRECTS, follow_redirect, is_redirect, public_headers
 from ..handshake.uri import WebSocketURI, parse_uri
 from ..sansio.client import ClientConnection
+from .attach import ClientTLS, attach_client
 from .backoff import Backoff
 from .dial import dial, dial_unix
 from .log import Log, LoggerLike
@@ -27,7 +28,6 @@ from .protocol import WebSocketProtocol
 from .proxy import connect_through
 from .reconnect import ProcessException, is_transient, reconnect
 from .settings import Compression, Settings, all_extensions, check_timeout
-from .tls import ClientTLS, attach_client
 from .websocket import WebSocket
 
 __all__ = ["connect", "unix_connect"]

@@ -13,10 +13,10 @@ from typing import cast
 from ..exceptions import ProxyError
 from ..handshake.proxy import AnswerReader, ProxyURI, build_connect_request
 from ..handshake.uri import WebSocketURI
+from .attach import ClientTLS, attach_client, begin_tls
 from .dial import dial
 from .protocol import WebSocketProtocol
 from .stream import StreamProtocol
-from .tls import ClientTLS, attach_client, begin_tls
 
 __all__ = ["connect_through"]
 

@@ -8,28 +8,19 @@ gets it in pieces that keep its buffers small.
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from contextlib import suppress
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 
 from .stream import StreamProtocol
-from .transport import attach
 
-__all__ = ["ClientTLS", "TLSCore", "TLSTransport", "attach_client", "begin_tls"]
+__all__ = ["TLSCore", "TLSTransport"]
 
 # A MemoryBIO keeps the most that it ever held.
 _RECORD: Final = 16384  # bytes that are encrypted at once: what fits a record (RFC 8446 5.1)
 _HEADER: Final = 5  # bytes before a record's own
 _MAX_LENGTH: Final = _RECORD + 2048  # of a record, encrypted (RFC 5246 6.2.3)
 _MAX_ANSWERS: Final = 4096  # bytes of OpenSSL's own for a peer that does not read
-
-
-class ClientTLS(NamedTuple):
-    """How a client begins TLS."""
-
-    context: ssl.SSLContext
-    server_hostname: str
 
 
 class TLSCore(StreamProtocol):
@@ -388,44 +379,3 @@ class TLSTransport(TLSCore, asyncio.BufferedProtocol):
     """What the transport below is given; for the core see :class:`~.protocol.WebSocketProtocol`."""
 
     __slots__ = ()
-
-
-async def attach_client(
-    sock: socket.socket, protocol: StreamProtocol, tls: ClientTLS | None
-) -> None:
-    """Give a client's ``protocol`` a transport on a connected stream socket, over ``tls`` if given.
-
-    The socket is closed with the transport. Raises OSError for a TLS handshake that fails, of
-    which ssl.SSLError is one.
-    """
-    if tls is None:
-        await attach(sock, protocol)
-        return
-    lower = _client_transport(protocol, tls)
-    await attach(sock, lower)
-    await _opened(lower)
-
-
-async def begin_tls(transport: asyncio.Transport, protocol: StreamProtocol, tls: ClientTLS) -> None:
-    """Give a client's ``protocol`` a transport over one that has paused reading.
-
-    Raises what ``attach_client`` does.
-    """
-    lower = _client_transport(protocol, tls)
-    transport.set_protocol(lower)
-    lower.connection_made(transport)
-    transport.resume_reading()
-    await _opened(lower)
-
-
-def _client_transport(protocol: StreamProtocol, tls: ClientTLS) -> TLSTransport:
-    return TLSTransport(protocol, tls.context, tls.server_hostname, protocol.loop.create_future())
-
-
-async def _opened(transport: TLSTransport) -> None:
-    assert transport.opened is not None
-    try:
-        await transport.opened
-    except BaseException:
-        transport.abort()
-        raise
