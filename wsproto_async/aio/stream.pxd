@@ -3,7 +3,7 @@ from .inbox cimport Inbox
 
 cdef class StreamProtocol:
     cdef readonly object loop
-    cdef Inbox _inbox
+    cdef readonly Inbox _inbox
     cdef object _shared
 
     cpdef buffer_updated(self, Py_ssize_t nbytes)
