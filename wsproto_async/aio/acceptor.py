@@ -21,7 +21,7 @@ from .bind import send_small_frames_at_once, started
 from .preface import Preface
 from .stream import StreamProtocol
 from .tls import TLSTransport
-from .transport import start
+from .transport import accept
 
 if TYPE_CHECKING:
     from ..handshake.forwarded import TrustedProxies
@@ -33,6 +33,7 @@ __all__ = ["Acceptor", "accept_on"]
 
 _AT_ONCE: Final = 128  # connections that are accepted in one turn of the loop
 _PAUSE: Final = 1.0  # seconds without accepting when the system has no room for more
+_NOBODY: Final = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR})
 _NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -104,22 +105,17 @@ class Acceptor:
 
     def _accept(self) -> None:
         for _ in range(_AT_ONCE):
-            try:
-                sock, _address = self._sock.accept()
-            except (BlockingIOError, InterruptedError):
+            error = accept(self._sock, self._make)
+            if error in _NOBODY:
                 return
-            except OSError as error:
-                if error.errno in _NO_ROOM:
-                    self._back_off(error)
-                    return
-                # The peer has gone, or its network: the next one may be there.
-                continue
-            sock.setblocking(False)
-            start(sock, self._make())
+            if error in _NO_ROOM:
+                self._back_off(error)
+                return
+            # Any other error is that of the peer, or its network: the next one may be there.
             if self._pause is not None or self._sock.fileno() < 0:
                 return
 
-    def _back_off(self, error: OSError) -> None:
+    def _back_off(self, error: int) -> None:
         """Let the connections that are there end first; more wait in the backlog meanwhile."""
         self._loop.remove_reader(self._sock)
         self._pause = self._loop.call_later(_PAUSE, self.resume)
@@ -127,7 +123,7 @@ class Acceptor:
         while turned_away < _AT_ONCE and self._turn_away():
             turned_away += 1
         self._log.warning(
-            "accepting pauses: %s; connections turned away: %d", error.strerror, turned_away
+            "accepting pauses: %s; connections turned away: %d", os.strerror(error), turned_away
         )
 
     def _turn_away(self) -> bool:

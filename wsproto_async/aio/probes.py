@@ -21,6 +21,8 @@ class Probes:
 
     def answer(self, request: Request, is_ready: bool) -> Response | None:
         """Return the response to a probe, None if the request is none."""
+        if self._liveness is None and self._readiness is None:
+            return None
         path = request.path.partition("?")[0]
         if path == self._liveness:
             return Response(200, body="ok\n")

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import Final, cast
 
 from .bind import send_small_frames_at_once
 from .stream import StreamProtocol
 
-__all__ = ["attach", "start"]
+__all__ = ["accept", "attach"]
 
 _starting: Final[set[asyncio.Task[None]]] = set()
 
@@ -26,14 +27,21 @@ async def attach(sock: socket.socket, protocol: StreamProtocol) -> None:
     await protocol.loop.create_connection(lambda: cast(asyncio.Protocol, protocol), sock=sock)
 
 
-def start(sock: socket.socket, protocol: StreamProtocol) -> None:
-    """Give ``protocol`` a transport on a socket that was accepted, soon.
+def accept(sock: socket.socket, make: Callable[[], StreamProtocol]) -> int:
+    """Accept a connection on a listening socket, and soon give ``make()`` a transport for it.
 
-    The socket is closed with the transport.
+    Returns the number of the error if there is none to accept, else 0.
     """
-    task = protocol.loop.create_task(_start(sock, protocol))
+    try:
+        accepted, _address = sock.accept()
+    except OSError as exc:
+        return exc.errno or -1
+    accepted.setblocking(False)
+    protocol = make()
+    task = protocol.loop.create_task(_start(accepted, protocol))
     _starting.add(task)  # the loop keeps no task alive
     task.add_done_callback(_starting.discard)
+    return 0
 
 
 async def _start(sock: socket.socket, protocol: StreamProtocol) -> None:

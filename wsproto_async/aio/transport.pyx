@@ -38,6 +38,7 @@ cdef extern from * nogil:
         struct msghdr message = {.msg_iov = pieces, .msg_iovlen = (size_t)count};
         return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
+    #define accept_some(fd) accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)
     static int peer_of(int fd, char *peer, int size) {
         socklen_t length = (socklen_t)size;
         if (getpeername(fd, (struct sockaddr *)peer, &length) < 0) return 0;
@@ -49,6 +50,7 @@ cdef extern from * nogil:
         size_t iov_len
 
     int SHUT_WR
+    int accept_some(int listener)
     int close(int fd)
     int peer_of(int fd, char *peer, int size)
     int shutdown(int fd, int how)
@@ -56,7 +58,7 @@ cdef extern from * nogil:
     Py_ssize_t send_pieces(int fd, iovec *pieces, int count)
     Py_ssize_t send_some(int fd, const void *data, Py_ssize_t size)
 
-__all__ = ["attach", "start"]
+__all__ = ["accept", "attach"]
 
 cdef enum:
     _USUAL_HIGH = 65536
@@ -313,10 +315,13 @@ async def attach(sock, protocol):
     transport_of(sock.fileno(), sock, protocol, sock.family == socket.AF_UNIX)._start()
 
 
-def start(sock, protocol):
-    cdef bint is_unix = sock.family == socket.AF_UNIX
-    cdef SocketTransport transport = transport_of(sock.detach(), None, protocol, is_unix)
+def accept(sock, make):
+    cdef int fd = accept_some(sock.fileno())
+    if fd < 0:
+        return c_errno.errno
+    cdef SocketTransport transport = transport_of(fd, None, make(), sock.family == socket.AF_UNIX)
     try:
         transport._start()
     except OSError as error:  # there is no room to watch the socket
         transport._end(error)
+    return 0
