@@ -87,6 +87,15 @@ def test_no_id_is_missing() -> None:
     assert set(IDS) <= listed
 
 
+def test_the_threat_model_names_what_is_there() -> None:
+    page = (HERE.parent.parent / "docs" / "threat-model.md").read_text(encoding="utf-8")
+    listed = {row.id for row in (*ROWS, *CLIENT_ROWS, *HELD)}
+    named = set(re.findall(r"\b[HCFTDNX][0-9]{2}\b", page))
+    assert named - listed == set()
+    for name in re.findall(r"`(test_\w+\.py)`", page):
+        assert list(HERE.parent.rglob(name)), name
+
+
 def test_no_row_stands_there_twice() -> None:
     names = [(row.id, row.title) for row in (*ROWS, *CLIENT_ROWS, *HELD)]
     assert sorted(names) == sorted(set(names))
