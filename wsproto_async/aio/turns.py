@@ -39,11 +39,13 @@ class Turns:
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         self._is_due = False
         end = monotonic() + _SLICE
-        for _ in range(min(len(self._line), _AT_MOST)):
-            protocol = self._line.popleft()
-            protocol.go_on()
-            if monotonic() > end:
-                break
-        if self._line and not self._is_due:
-            self._is_due = True
-            loop.call_soon(self._serve, loop)
+        try:
+            for _ in range(min(len(self._line), _AT_MOST)):
+                protocol = self._line.popleft()
+                protocol.go_on()
+                if monotonic() > end:
+                    break
+        finally:  # whatever came of one of them, the others are waiting
+            if self._line and not self._is_due:
+                self._is_due = True
+                loop.call_soon(self._serve, loop)
