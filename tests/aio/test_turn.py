@@ -66,19 +66,31 @@ async def test_pings_are_answered_in_parts() -> None:
             assert await peer.read_frame() == (PONG, b"x", True)
 
 
-async def test_what_is_decoded_counts() -> None:
-    """A little of DEFLATE is a lot of work."""
+def bomb(size: int) -> bytes:
+    """A message of so many zeros, compressed."""
     compressor = zlib.compressobj(wbits=-15)
-    payload = compressor.compress(bytes(200_000)) + compressor.flush(zlib.Z_SYNC_FLUSH)
-    message = payload[:-4]
+    payload = compressor.compress(bytes(size)) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    encoded = bytearray(frame(BINARY, payload[:-4]))
+    encoded[0] |= 0x40  # RSV1
+    return bytes(encoded)
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "longest", "least"), [(200_000, 50, 4, 25), (2**24, 1, 1, 40)]
+)
+async def test_what_is_decoded_counts(size: int, count: int, longest: int, least: int) -> None:
+    """A little of DEFLATE is a lot of work, in many messages or in one."""
     turns: list[str] = []
 
     async def handler(ws: WebSocket) -> None:
-        async for _ in ws:
+        async for message in ws:
+            assert len(message) == size
             turns.append("flood")
 
     async with (
-        serve(handler, 0, compression=PerMessageDeflate(), read_limit=2**24) as server,
+        serve(
+            handler, 0, compression=PerMessageDeflate(), read_limit=2**24, max_size=2**24
+        ) as server,
         tcp_peer(server.port) as peer,
     ):
         await peer.send(
@@ -88,13 +100,16 @@ async def test_what_is_decoded_counts() -> None:
             )
         )
         assert b"permessage-deflate" in await peer.read_head()
+        (ws,) = server.connections
+        payload = bomb(size) * count
+        await peer.send(payload[:1])
+        await until(lambda: ws._protocol.connection.is_amid_frame())
         counting = asyncio.create_task(count_turns(turns))
-        encoded = bytearray(frame(BINARY, message))
-        encoded[0] |= 0x40  # RSV1
-        await peer.send(bytes(encoded) * 50)
-        await until(lambda: turns.count("flood") == 50)
+        await peer.send(payload[1:])
+        await until(lambda: turns.count("flood") == count)
         counting.cancel()
-    assert longest_run(turns) <= 4
+    assert longest_run(turns) <= longest
+    assert turns.count("turn") >= least
 
 
 async def test_the_end_comes_after_the_rest(link: Callable) -> None:

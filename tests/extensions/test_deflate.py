@@ -33,7 +33,7 @@ TEXTS = [
 
 
 class Message:
-    """A sink with a limit, as a connection's."""
+    """What is decoded, with a limit, as a connection's."""
 
     def __init__(self, max_size: int = 2**24) -> None:
         self.data = bytearray()
@@ -76,7 +76,8 @@ def cut(payload: bytes, size: int) -> list[bytes]:
 def decode(receiver: DeflateCodec, *pieces: bytes, max_size: int = 2**24) -> bytes:
     message = Message(max_size)
     for number, piece in enumerate(pieces, 1):
-        receiver.decode(piece, number == len(pieces), message)
+        for decoded in receiver.decode(piece, number == len(pieces), message.recent):
+            message.append(decoded)
     return bytes(message.data)
 
 
@@ -299,7 +300,8 @@ def test_a_bomb_stops_at_the_limit(max_size: int, stateless: bool, size: int) ->
     message = Message(max_size)
     with pytest.raises(ProtocolError) as caught:
         for piece in cut(payload, size):
-            receiver.decode(piece, False, message)
+            for decoded in receiver.decode(piece, False, message.recent):
+                message.append(decoded)
     assert caught.value.code == 1009
     assert max_size - 4096 <= len(message.data) <= max_size
     assert message.largest <= 4096

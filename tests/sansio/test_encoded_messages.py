@@ -5,14 +5,14 @@ from __future__ import annotations
 import random
 import tracemalloc
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
 from wsproto_async.codec.frames import encode_frame
 from wsproto_async.codec.parser import FrameParser
 from wsproto_async.exceptions import InvalidExtension
-from wsproto_async.extensions import Codec, Extension, MessageSink, Parameters, PerMessageDeflate
+from wsproto_async.extensions import Codec, Extension, Parameters, PerMessageDeflate, Recent
 from wsproto_async.sansio import (
     ClientConnection,
     Close,
@@ -45,8 +45,8 @@ class ShiftingCodec(Codec):
         self.encoded += 1
         return bytes((byte + 1) % 256 for byte in payload)
 
-    def decode(self, payload: bytes, fin: bool, message: MessageSink) -> None:
-        message.append(bytes((byte - 1) % 256 for byte in payload))
+    def decode(self, payload: bytes, fin: bool, recent: Recent) -> Iterator[bytes]:
+        yield bytes((byte - 1) % 256 for byte in payload)
 
 
 class Shifting(Extension):

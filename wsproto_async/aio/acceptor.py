@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Acceptor", "accept_on"]
 
-_AT_ONCE: Final = 128  # connections that are accepted in one turn of the loop
+_AT_ONCE: Final = 32  # connections that are accepted in one turn of the loop
 _PAUSE: Final = 1.0  # seconds without accepting when the system has no room for more
 _NOBODY: Final = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR})
 _NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})

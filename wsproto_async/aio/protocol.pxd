@@ -9,7 +9,6 @@ from .stream cimport StreamProtocol
 cdef object _OPEN
 cdef object _ANSWER
 cdef Py_ssize_t _FULL_READ
-cdef Py_ssize_t _TURN_BUDGET
 
 
 cdef class ProtocolCore(StreamProtocol):

@@ -34,7 +34,6 @@ __all__ = ["Owner", "ProtocolCore", "WebSocketProtocol"]
 
 _ANSWER_TIME: Final = 1.0  # seconds to answer what came before a violation
 _PENDING_LIMIT: Final = 65536  # bytes that may follow a request before it is answered
-_TURN_BUDGET: Final = 2**18 + 2**16  # bytes, with 4 KiB for each frame, in a turn of the loop
 _FULL_READ: Final = 2**18  # bytes; after fewer nothing more is there to be read in the same turn
 _OPEN: Final = State.OPEN
 _ANSWER: Final = Deadline.ANSWER
@@ -158,7 +157,7 @@ class ProtocolCore(StreamProtocol):
     def _received(self, size: int) -> None:
         self.bytes_received += size
         if not self._was_full_read:
-            self.connection.set_budget(_TURN_BUDGET)
+            self.connection.set_budget(self._shared.turns.budget)
         self._was_full_read = size >= _FULL_READ
         self.sender.cork()
         try:
@@ -250,10 +249,10 @@ class ProtocolCore(StreamProtocol):
             self._is_over_budget = True
             self._shared.turns.wait(self)
 
-    def go_on(self) -> None:
+    def go_on(self, budget: int) -> None:
         """It is this connection's turn."""
         self._is_over_budget = False
-        self.connection.set_budget(_TURN_BUDGET)
+        self.connection.set_budget(budget)
         self.sender.cork()
         self._parse()
         if self._is_awaited and self._has_arrived():

@@ -1,9 +1,10 @@
 from .inbox cimport Inbox
+from .shared cimport Shared
 
 
 cdef class StreamProtocol:
     cdef readonly object loop
     cdef readonly Inbox _inbox
-    cdef object _shared
+    cdef Shared _shared
 
     cpdef buffer_updated(self, Py_ssize_t nbytes)

@@ -1,7 +1,7 @@
 """Connections that have more to do than fits in their part of a turn of the loop.
 
-They wait in line, and all of them together get a small part of each turn. So a connection that has
-little to do is served at once, however many there are that have much.
+They wait in line. While others keep the loop busy, all of them together get a small share of the
+time. So a connection that has little to do is served at once, however many have much.
 """
 
 from __future__ import annotations
@@ -16,36 +16,59 @@ if TYPE_CHECKING:
 
 __all__ = ["Turns"]
 
-_SLICE: Final = 0.001  # seconds of a turn
+_FULL_BUDGET: Final = 2**18 + 2**16  # bytes, with 4 KiB for each frame; see Connection.set_budget
+_SMALL_BUDGET: Final = 2**16 + 2**13  # a message of 64 KiB
+_SLICE: Final = 0.001  # seconds of a turn for the line
+_SHARE: Final = 0.1  # of the time that others take
+_IDLE: Final = 0.00003  # seconds between two slices: nobody else has anything to do
 _AT_MOST: Final = 4  # connections in a turn: each of them may be about to read more
 
 
 class Turns:
-    """The line of one event loop."""
+    """The line of one event loop.
 
-    __slots__ = ("_is_due", "_line")
+    ``budget`` is how much work a connection may do on what it has just read: less while others are
+    in line, which it then joins with the rest.
+    """
+
+    __slots__ = ("_credit", "_is_due", "_left_at", "_line", "budget")
 
     def __init__(self) -> None:
         self._line: deque[ProtocolCore] = deque()
         self._is_due = False
+        self._credit = 0.0
+        self._left_at = 0.0
+        self.budget = _FULL_BUDGET
 
     def wait(self, protocol: ProtocolCore) -> None:
         """Let ``protocol`` go on in a later turn. It does not read meanwhile."""
         self._line.append(protocol)
+        self.budget = _SMALL_BUDGET
+        self._serve_soon(protocol.loop)
+
+    def _serve_soon(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self._is_due:
             self._is_due = True
-            protocol.loop.call_soon(self._serve, protocol.loop)
+            loop.call_soon(self._serve, loop)
 
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         self._is_due = False
-        end = monotonic() + _SLICE
+        now = monotonic()
+        others = now - self._left_at
+        if others < _IDLE:
+            self._credit = _SLICE
+        else:  # who has taken more than there was is in debt for it
+            self._credit = min(self._credit + others * _SHARE, _SLICE)
         try:
             for _ in range(min(len(self._line), _AT_MOST)):
-                protocol = self._line.popleft()
-                protocol.go_on()
-                if monotonic() > end:
+                if self._credit <= 0:
                     break
+                self._line.popleft().go_on(_FULL_BUDGET)
+                start, now = now, monotonic()
+                self._credit -= now - start
         finally:  # whatever came of one of them, the others are waiting
-            if self._line and not self._is_due:
-                self._is_due = True
-                loop.call_soon(self._serve, loop)
+            self._left_at = monotonic()
+            if self._line:
+                self._serve_soon(loop)
+            else:
+                self.budget = _FULL_BUDGET

@@ -3,7 +3,7 @@
 :class:`PerMessageDeflate` is written on :class:`Extension` and :class:`Codec`; so can others be.
 """
 
-from .base import Codec, Extension, MessageSink, Parameters
+from .base import Codec, Extension, Parameters, Recent
 from .permessage_deflate import PerMessageDeflate
 
-__all__ = ["Codec", "Extension", "MessageSink", "Parameters", "PerMessageDeflate"]
+__all__ = ["Codec", "Extension", "Parameters", "PerMessageDeflate", "Recent"]

@@ -8,27 +8,17 @@ one extension at most. Extensions know nothing of connections, frames' headers o
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
-__all__ = ["Codec", "Extension", "MessageSink", "Parameters"]
+__all__ = ["Codec", "Extension", "Parameters", "Recent"]
 
 Parameters = Sequence[tuple[str, str | None]]
 """An extension's parameters in their order, as ``(name, value)``; a value that was quoted still
 is, and None stands for no value."""
 
-
-class MessageSink(Protocol):
-    """The message that is being received."""
-
-    def append(self, piece: bytes) -> None:
-        """Append decoded bytes; raises ProtocolError if the message gets too big or is no text.
-
-        Append in small pieces, and the limits hold while you decode.
-        """
-
-    def recent(self, size: int) -> bytes:
-        """Return the last bytes appended, at most ``size``; 32 KiB of them are always known."""
+Recent = Callable[[int], bytes]
+"""Returns the last decoded bytes of the message that is being received, at most so many; 32 KiB of
+them are always known."""
 
 
 class Codec(ABC):
@@ -53,10 +43,11 @@ class Codec(ABC):
         """Return the payload of the next frame of a message; ``fin`` tells if it is the last."""
 
     @abstractmethod
-    def decode(self, payload: bytes, fin: bool, message: MessageSink) -> None:
-        """Decode a piece of an encoded message's payload into ``message``.
+    def decode(self, payload: bytes, fin: bool, recent: Recent) -> Iterator[bytes]:
+        """Decode some of an encoded message's payload: yield what it becomes, piece by piece.
 
-        Pieces are cut anywhere; ``fin`` tells the last one. Raises ProtocolError for a payload
+        Payloads are cut anywhere; ``fin`` tells the last one. Between two small pieces the limits
+        are looked at, and other connections may get a turn. Raises ProtocolError for a payload
         that is none.
         """
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Final, NamedTuple
 
 from ..exceptions import ProtocolError
-from .base import Codec, MessageSink
+from .base import Codec, Recent
 
 __all__ = ["DeflateCodec"]
 
@@ -145,65 +145,61 @@ class DeflateCodec(Codec):
         # Nothing to flush, nothing came: an empty block without its tail then (7.2.3.6).
         return data[: -len(_TAIL)] or b"\x00"
 
-    def decode(self, payload: bytes, fin: bool, message: MessageSink) -> None:
+    def decode(self, payload: bytes, fin: bool, recent: Recent) -> Iterator[bytes]:
+        data, is_full = payload, False
         try:
             if self._inflater is None:
-                self._inflater = self._new_inflater(message)
-            self._inflate(payload, message)
+                self._inflater = self._new_inflater(recent)
+            while data or is_full:
+                inflater = self._inflater
+                if inflater is None:
+                    inflater = self._inflater = self._new_inflater(recent)
+                piece = inflater.decompress(data, self._setting.output_size)
+                if inflater.eof:
+                    # 7.2.3.4: a final block ends zlib's stream, but neither message nor window.
+                    data, is_full = inflater.unused_data, False
+                    self._inflater = None
+                    self._final_blocks += 1
+                else:
+                    data = inflater.unconsumed_tail
+                    is_full = len(piece) == self._setting.output_size
+                if piece:
+                    self._size += len(piece)
+                    if self._history and self._size >= 2**self._setting.decode_bits:
+                        self._history.clear()
+                    yield piece
+                if self._final_blocks > _MAX_FINAL_BLOCKS:
+                    raise ProtocolError(f"message in over {_MAX_FINAL_BLOCKS} final blocks", 1008)
             if fin:
-                self._finish(message)
+                self._finish(recent)
         except zlib.error:
             raise ProtocolError("payload is not valid DEFLATE data", 1007) from None
 
-    def _new_inflater(self, message: MessageSink) -> Any:
+    def _new_inflater(self, recent: Recent) -> Any:
         """Return an inflater for what follows, whose window holds what came before."""
         window = 2**self._setting.decode_bits
-        recent = message.recent(window)
-        missing = window - len(recent)
+        last = recent(window)
+        missing = window - len(last)
         if self._history and missing:
-            recent = bytes(self._history[-missing:]) + recent
-        if not recent:
+            last = bytes(self._history[-missing:]) + last
+        if not last:
             return zlib.decompressobj(-self._setting.decode_bits)
-        return zlib.decompressobj(-self._setting.decode_bits, recent)
+        return zlib.decompressobj(-self._setting.decode_bits, last)
 
-    def _inflate(self, data: bytes, message: MessageSink) -> None:
-        is_full = False
-        while data or is_full:
-            inflater = self._inflater
-            if inflater is None:
-                inflater = self._inflater = self._new_inflater(message)
-            piece = inflater.decompress(data, self._setting.output_size)
-            if piece:
-                message.append(piece)
-                self._size += len(piece)
-                if self._history and self._size >= 2**self._setting.decode_bits:
-                    self._history.clear()
-            if inflater.eof:
-                # 7.2.3.4: a final block ends zlib's stream, but neither the message nor the window.
-                data = inflater.unused_data
-                is_full = False
-                self._inflater = None
-                self._final_blocks += 1
-                if self._final_blocks > _MAX_FINAL_BLOCKS:
-                    raise ProtocolError(f"message in over {_MAX_FINAL_BLOCKS} final blocks", 1008)
-            else:
-                data = inflater.unconsumed_tail
-                is_full = len(piece) == self._setting.output_size
-
-    def _remember(self, history: bytearray, message: MessageSink) -> None:
+    def _remember(self, history: bytearray, recent: Recent) -> None:
         window = 2**self._setting.decode_bits
-        history += message.recent(window)
+        history += recent(window)
         if len(history) > window + _HISTORY_SLACK:
             del history[:-window]
 
-    def _finish(self, message: MessageSink) -> None:
+    def _finish(self, recent: Recent) -> None:
         """Check that the message ends where its DEFLATE data does."""
         inflater = self._inflater
         if self._follows_peer and self._size < self._threshold:
             self._threshold = self._size
         self._size = self._final_blocks = 0
         if self._history is not None:
-            self._remember(self._history, message)
+            self._remember(self._history, recent)
         if inflater is None:
             return  # with a final block
         check = inflater if self._history is None else inflater.copy()

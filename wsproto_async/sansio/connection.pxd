@@ -62,6 +62,7 @@ cdef class Connection(Lifecycle):
     cpdef _parse_handshake(self)
     cpdef _use_extension(self, object codec)
     cpdef _http_ended(self, bytes rest)
+    @cython.locals(assembler=MessageAssembler)
     cdef _parse(self)
     @cython.locals(
         parser=FrameParser,

@@ -238,16 +238,30 @@ class Connection(Lifecycle):
         self._http = None
 
     def _parse(self) -> Event | None:
+        assembler = self._assembler
         try:
-            return self._parse_frames()
-        finally:
+            event = self._parse_frames()
+        except ProtocolError:
             # What is wrong with a payload comes before what is wrong behind it.
-            self._assembler.settle()
+            assembler.budget = MAX_PAYLOAD
+            assembler.settle()
+            raise
+        if event is None and not assembler.is_decoding:
+            assembler.settle()
+        return event
 
     def _parse_frames(self) -> Event | None:
         parser = self._parser
         assembler = self._assembler
         while assembler.budget >= 0:
+            if assembler.is_decoding:
+                if self.drop_messages:
+                    assembler.discard()
+                    continue
+                message = assembler.decode()
+                if message is not None:
+                    return message
+                continue
             if not parser.in_frame:
                 if not parser.read_header():
                     return None
@@ -255,8 +269,12 @@ class Connection(Lifecycle):
                 if parser.opcode < OP_CLOSE and not self.drop_messages:
                     assembler.begin_frame(parser.opcode, parser.remaining, parser.rsv != 0)
             limit = MAX_PAYLOAD
-            if assembler.is_encoded:
-                if self.is_partial_held() and parser.opcode < OP_CLOSE:
+            if parser.opcode >= OP_CLOSE:
+                assembler.settle()
+                if assembler.is_decoding:
+                    continue
+            elif assembler.is_encoded:
+                if self.is_partial_held():
                     return None
                 limit = ENCODED_STEP
             payload = parser.read_payload(limit)
@@ -264,7 +282,6 @@ class Connection(Lifecycle):
                 return None
             assembler.budget -= len(payload) + _FRAME_COST
             if parser.opcode >= OP_CLOSE:
-                assembler.settle()
                 return self._receive_control(parser.opcode, payload)
             if self.drop_messages:
                 assembler.discard()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from ..codec.opcodes import OP_CONTINUATION, OP_TEXT
@@ -13,8 +14,7 @@ from .buffer import MessageBuffer
 
 __all__ = ["ENCODED_STEP", "MessageAssembler"]
 
-# Bytes that are given to the codec at a time: what they become may be a thousand times longer, and
-# the limits are looked at in between.
+# Bytes that are given to the codec at a time: few enough to hold, and not too few to be worth it.
 ENCODED_STEP: Final = 1024
 _UNLIMITED: Final = MAX_PAYLOAD
 # Bytes that a codec may look back, though they have been taken: DEFLATE's largest window.
@@ -28,8 +28,8 @@ class MessageAssembler:
     ``max_fragments`` the number of its frames; None lifts a limit. A message in several pieces is
     held in one buffer, an empty fragment costs nothing.
 
-    ``budget`` is how much work may still be done before others get a turn; what the codec decodes
-    is taken from it.
+    ``budget`` is how much work may still be done before others get a turn. What the codec decodes
+    is taken from it; when it is used up, ``is_decoding`` stays true until ``decode`` goes on.
     """
 
     __slots__ = (
@@ -37,13 +37,16 @@ class MessageAssembler:
         "_decoder",
         "_encoded",
         "_fragments",
+        "_is_final",
         "_max_fragments",
         "_max_size",
         "_opcode",
+        "_pieces",
         "_size",
         "_size_decoded",
         "budget",
         "codec",
+        "is_decoding",
         "is_encoded",
     )
 
@@ -61,6 +64,9 @@ class MessageAssembler:
         self.codec: Codec | None = None
         self.is_encoded = False
         self._encoded = b""
+        self._pieces: Iterator[bytes] | None = None  # what is being decoded
+        self._is_final = False
+        self.is_decoding = False
         self.budget = _UNLIMITED
 
     def buffered(self) -> int:
@@ -90,7 +96,7 @@ class MessageAssembler:
     def add(self, payload: bytes, final: bool) -> str | bytes | None:
         """Append a piece of payload; return the message at its ``final`` piece.
 
-        Encoded payload may wait for more of it until ``settle``.
+        Encoded payload may wait for more of it until ``settle``, and a message for ``decode``.
 
         Raises ProtocolError: 1007 at the first byte that is not UTF-8 in a text, and what the
         codec raises.
@@ -104,28 +110,43 @@ class MessageAssembler:
         if self.is_encoded:
             self._encoded += payload
             if final or len(self._encoded) >= ENCODED_STEP:
-                self.settle(final)
-        else:
-            self._hold(payload)
+                return self._begin_decoding(final)
+            return None
+        self._hold(payload)
         return self._finish(self._buffer) if final else None
 
-    def settle(self, final: bool = False) -> None:
-        """Decode what small fragments have brought together; raises what the codec raises."""
-        if self._encoded or final:
-            encoded, self._encoded = self._encoded, b""
-            assert self.codec is not None
-            self.codec.decode(encoded, final, self)
+    def settle(self) -> None:
+        """Decode what small fragments have brought together; raises what ``decode`` raises."""
+        if self._encoded:
+            self._begin_decoding(False)
 
-    def append(self, piece: bytes) -> None:
-        """Append what the codec has decoded.
+    def _begin_decoding(self, final: bool) -> str | bytes | None:
+        assert self.codec is not None
+        encoded, self._encoded = self._encoded, b""
+        self._pieces = self.codec.decode(encoded, final, self.recent)
+        self._is_final = final
+        self.is_decoding = True
+        return self.decode()
 
-        Raises ProtocolError: 1009 if the message gets too big, 1007 if it is no text.
+    def decode(self) -> str | bytes | None:
+        """Go on decoding; return the message at its end.
+
+        Raises ProtocolError: 1009 if the message gets too big, 1007 if it is no text, and what the
+        codec raises.
         """
-        if len(piece) > self._max_size - self._size_decoded:
-            raise self._too_big()
-        self._size_decoded += len(piece)
-        self.budget -= len(piece)
-        self._hold(piece)
+        assert self._pieces is not None
+        assert self._buffer is not None
+        for piece in self._pieces:
+            if len(piece) > self._max_size - self._size_decoded:
+                raise self._too_big()
+            self._size_decoded += len(piece)
+            self.budget -= len(piece)
+            self._hold(piece)
+            if self.budget < 0:
+                return None
+        self._pieces = None
+        self.is_decoding = False
+        return self._finish(self._buffer) if self._is_final else None
 
     def recent(self, size: int) -> bytes:
         """Return the last decoded bytes, at most ``size``; 32 KiB are known when taken, too."""
@@ -153,8 +174,9 @@ class MessageAssembler:
 
     def discard(self) -> None:
         """Forget the unfinished message, and the codec."""
-        self._buffer = self._decoder = self.codec = None
+        self._buffer = self._decoder = self.codec = self._pieces = None
         self._encoded = b""
+        self.is_decoding = False
 
     def take(self) -> str | bytes:
         """Give out what is held of the unfinished message; empty if nothing is.
