@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from wsproto_async.exceptions import InvalidExtension, InvalidHeader
-from wsproto_async.extensions import Codec, Extension, MessageSink, Parameters, PerMessageDeflate
+from wsproto_async.extensions import Codec, Extension, Parameters, PerMessageDeflate, Recent
 from wsproto_async.handshake.extensions import (
     accept_extension,
     check_extensions,
@@ -31,8 +33,8 @@ class PlainCodec(Codec):
     def encode(self, payload: bytes, fin: bool) -> bytes:
         return payload
 
-    def decode(self, payload: bytes, fin: bool, message: MessageSink) -> None:
-        message.append(payload)
+    def decode(self, payload: bytes, fin: bool, recent: Recent) -> Iterator[bytes]:
+        yield payload
 
 
 class Plain(Extension):
