@@ -180,9 +180,10 @@ async def test_the_server_may_ask_for_time(raw_server: Callable) -> None:
     attempts: list[float] = []
 
     async def refuse(peer: Any) -> None:
-        attempts.append(time.monotonic())
+        came = time.monotonic()
         await peer.read_head()
         await peer.send(b"HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n")
+        attempts.append(came)
 
     async def client(uri: str) -> None:
         async for _ in again_at_once(connect(uri)):

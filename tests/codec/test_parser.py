@@ -105,12 +105,11 @@ def test_the_examples_of_rfc_6455_5_7(
 
 
 @pytest.mark.parametrize("length", BOUNDARIES)
-@pytest.mark.parametrize("tail", [b"", b"\x82"], ids=["", "tail"])
 @every_split
 @both_roles
-def test_a_payload_of_every_size(length: int, tail: bytes, size: int, masked: bool) -> None:
+def test_a_payload_of_every_size(length: int, size: int, masked: bool) -> None:
     payload = bytes(i * 7 % 256 for i in range(length))
-    wire = build(2, payload, masked=masked) + tail
+    wire = build(2, payload, masked=masked) + b"\x82"
     assert parse(cut(wire, size), masked=masked) == ([(2, True, payload)], b"", None)
 
 
@@ -292,7 +291,7 @@ def test_discard_forgets_the_input(size: int) -> None:
 
 @both_roles
 def test_a_big_frame_byte_by_byte_is_linear(masked: bool) -> None:
-    payload = bytes(2**18)
+    payload = bytes(2**17)
     wire = build(2, payload, masked=masked)
     assert parse(cut(wire, 1), masked=masked) == ([(2, True, payload)], b"", None)
 
