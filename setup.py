@@ -44,6 +44,19 @@ SOURCES = [
     "sansio/server.py",
     "sansio/state.py",
 ]
+# A connection passes through these once: compiled as they are, they need no .pxd.
+SOURCES += [
+    "aio/admission.py",
+    "aio/keepalive.py",
+    "aio/pings.py",
+    "aio/record.py",
+    "aio/server.py",
+    "aio/timer.py",
+    "aio/upgrade.py",
+    "handshake/headers.py",
+    "handshake/http11.py",
+    "handshake/server.py",
+]
 if sys.platform == "linux":  # which has epoll
     SOURCES += ["aio/poller.pyx", "aio/transport.pyx"]
 DIRECTIVES = {

@@ -54,10 +54,15 @@ class Pings:
             self._sent = None
         return latency
 
+    def is_waited_for(self) -> bool:
+        """Tell if there are pings on their way."""
+        return self._sent is not None
+
     def fail(self, error: Exception) -> None:
         """Tell all who wait that no pong will come."""
+        assert self._sent is not None
         sent, self._sent = self._sent, None
-        for _, waiter in (sent or {}).values():
+        for _, waiter in sent.values():
             if waiter is not None and not waiter.done():
                 waiter.set_exception(error)
                 waiter.exception()  # whoever does not ask need not be told

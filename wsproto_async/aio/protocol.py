@@ -461,7 +461,8 @@ class ProtocolCore(StreamProtocol):
         """Nobody needs to wait any longer."""
         self._wake_receiver()
         self.sender.wake()
-        self.keepalive.fail(self.connection.closed_error())
+        if self.keepalive.is_waited_for():
+            self.keepalive.fail(self.connection.closed_error())
 
     async def wait_lost(self) -> None:
         """Wait until the transport is gone."""

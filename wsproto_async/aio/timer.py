@@ -50,7 +50,8 @@ class SharedTimer:
 
     def set(self, timed: Timed, delay: float) -> None:
         """Set the deadline of ``timed`` to ``delay`` seconds from now, instead of any before."""
-        self.unset(timed)
+        if timed.tick:
+            self.unset(timed)
         loop = asyncio.get_running_loop()
         tick = int((loop.time() + delay) / _TICK) + 1
         timed.tick = tick

@@ -41,18 +41,22 @@ class Headers(Mapping[str, str]):
     def __init__(self, fields: HeadersLike = ()) -> None:
         self._content: list[tuple[str, str]] | str = []  # a string if packed
         self._index: dict[str, list[str]] | None = None
-        if isinstance(fields, Headers):  # which have been checked
-            self._content += fields.pairs()
-            return
-        for name, value in fields.items() if isinstance(fields, Mapping) else fields:
+        if not isinstance(fields, (tuple, list)):
+            if isinstance(fields, Headers):  # which have been checked
+                self._content = fields.pairs()
+                return
+            if isinstance(fields, Mapping):
+                fields = fields.items()
+        for name, value in fields:
             check_field(name, value)
             self._content.append((name, value))
 
     @classmethod
-    def of_checked(cls, pairs: list[tuple[str, str]]) -> Headers:
-        """Wrap fields that are known to be valid."""
-        headers = cls()
-        headers._content = pairs
+    def of_checked(cls, content: list[tuple[str, str]] | str) -> Headers:
+        """Wrap fields that are known to be valid, or the lines of such."""
+        headers = cls.__new__(cls)
+        headers._content = content
+        headers._index = None
         return headers
 
     def pack(self) -> None:
@@ -62,30 +66,31 @@ class Headers(Mapping[str, str]):
 
     def serialize(self) -> str:
         """Return the fields as they go over the wire, each line with its end."""
-        return "".join([f"{name}: {value}\r\n" for name, value in self._fields()])
+        if isinstance(self._content, str):
+            return self._content
+        return "".join([f"{name}: {value}\r\n" for name, value in self._content])
 
     def _fields(self) -> list[tuple[str, str]]:
         if isinstance(self._content, str):
-            self._content = _FIELD.findall(self._content)
+            self._content = _split(self._content)
         return self._content
-
-    def _change(self, fields: list[tuple[str, str]]) -> None:
-        self._content = fields
-        self._index = None
 
     def add(self, name: str, value: str) -> None:
         """Append a field; raises ValueError if the name or the value is not valid HTTP."""
         check_field(name, value)
-        self._change([*self._fields(), (name, value)])
+        self._fields().append((name, value))
+        if self._index is not None:
+            self._index.setdefault(name.lower(), []).append(value)
 
     def __setitem__(self, name: str, value: str) -> None:
-        check_field(name, value)
+        check_field(name, value)  # before anything is deleted
         del self[name]
-        self._change([*self._fields(), (name, value)])
+        self.add(name, value)
 
     def __delitem__(self, name: str) -> None:
         key = name.lower()
-        self._change([pair for pair in self._fields() if pair[0].lower() != key])
+        self._content = [pair for pair in self._fields() if pair[0].lower() != key]
+        self._index = None
 
     def get_all(self, name: str) -> list[str]:
         """Return the values of every field of that name, in order; empty if there is none."""
@@ -94,9 +99,7 @@ class Headers(Mapping[str, str]):
     def _values(self, name: str) -> list[str]:
         index = self._index
         if index is None:
-            self._index = index = {}
-            for field, value in self._fields():
-                index.setdefault(field.lower(), []).append(value)
+            self._index = index = _index(self._fields())
         return index.get(name.lower(), [])
 
     def pairs(self) -> list[tuple[str, str]]:
@@ -122,13 +125,26 @@ class Headers(Mapping[str, str]):
         return f"Headers({self._fields()!r})"
 
 
-def parse_fields(lines: str) -> Headers | None:
-    """Return the fields of whole header lines, None if anything about them is not right."""
-    fields = _FIELD.findall(lines)
+def _index(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    index: dict[str, list[str]] = {}
+    for name, value in fields:
+        index.setdefault(name.lower(), []).append(value)
+    return index
+
+
+def _split(lines: str) -> list[tuple[str, str]]:
+    return [(name, value.rstrip(" \t")) for name, value in _FIELD.findall(lines)]
+
+
+def parse_fields(lines: str, most: int) -> Headers | None:
+    """Return the fields of whole header lines, None if there are over ``most``, or any is wrong."""
+    fields = _split(lines)
     # A line that does not fit is passed over as a whole.
-    if len(fields) != lines.count("\n"):
+    if len(fields) != lines.count("\n") or len(fields) > most:
         return None
-    return Headers.of_checked([(name, value.rstrip(" \t")) for name, value in fields])
+    headers = Headers.of_checked(lines)
+    headers._index = _index(fields)
+    return headers
 
 
 def is_token(text: str) -> bool:

@@ -226,9 +226,9 @@ class HeadReader(Generic[Start]):
         if not 0 < end < MAX_LINE_SIZE:
             return None
         line_end = self._buffer.find(b"\n") + 1
-        fields = parse_fields(self._buffer[line_end : end + 2].decode("latin-1"))
+        fields = parse_fields(self._buffer[line_end : end + 2].decode("latin-1"), MAX_FIELDS)
         line = bytes(self._buffer[:line_end])
-        if fields is None or len(fields.pairs()) > MAX_FIELDS or not line.endswith(b"\r\n"):
+        if fields is None or not line.endswith(b"\r\n"):
             return None
         self.start = self._parse_start_line(line[:-2])
         self._line_start = end + 4

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
 from collections.abc import Sequence
@@ -74,7 +73,7 @@ def check_upgrade(request: Request) -> str:
 
 
 def _has_token(headers: Headers, name: str, token: str) -> bool:
-    return any(found.lower() == token for found in parse_list(headers, name))
+    return token in map(str.lower, parse_list(headers, name))
 
 
 def _is_key(key: str) -> bool:
@@ -92,7 +91,7 @@ def select_subprotocol(offered: Sequence[str], supported: Sequence[str]) -> str 
 def accept_token(key: str) -> str:
     """Return Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455 4.2.2)."""
     digest = sha1((key + _GUID).encode(), usedforsecurity=False).digest()
-    return base64.b64encode(digest).decode()
+    return binascii.b2a_base64(digest, newline=False).decode()
 
 
 def accept_response(key: str, subprotocol: str | None, extension: str | None = None) -> Response:

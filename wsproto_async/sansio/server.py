@@ -144,15 +144,15 @@ class ServerConnection(Connection):
 
     def _respond(self, response: Response, method: str | None) -> None:
         self.response = response = finish_response(response, self._server_header)
+        if response.status == 101 and "Sec-WebSocket-Extensions" in response.headers:
+            self._use_extension(self._codec_accepted)
+        response.headers.pack()
         self._write(response.serialize(with_body=method != "HEAD"))
         if response.status == 101:
-            if "Sec-WebSocket-Extensions" in response.headers:
-                self._use_extension(self._codec_accepted)
             self._is_shaking_hands = False
             self._advance(Cause.HANDSHAKE_COMPLETED)
             assert self.request is not None
             self.request.headers.pack()
-            response.headers.pack()
         else:
             self.eof_due = True
             self._advance(Cause.HANDSHAKE_FAILED)

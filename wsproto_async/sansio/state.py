@@ -29,6 +29,8 @@ class Cause(Enum):
     CLOSE_SENT = "Close frame sent"
     EOF = "end of the byte stream"
 
+    __hash__ = object.__hash__  # Enum's is written in Python
+
 
 TRANSITIONS: Final = {
     (State.CONNECTING, Cause.HANDSHAKE_COMPLETED): State.OPEN,
