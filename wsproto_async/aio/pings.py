@@ -60,9 +60,8 @@ class Pings:
 
     def fail(self, error: Exception) -> None:
         """Tell all who wait that no pong will come."""
-        assert self._sent is not None
         sent, self._sent = self._sent, None
-        for _, waiter in sent.values():
+        for _, waiter in (sent or {}).values():
             if waiter is not None and not waiter.done():
                 waiter.set_exception(error)
                 waiter.exception()  # whoever does not ask need not be told
