@@ -69,6 +69,10 @@ DIRECTIVES = {
 class BuildAllOrNone(build_ext):
     """Modules that were compiled know each other's layout: one without the others is no use."""
 
+    def finalize_options(self):
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
+
     def run(self):
         try:
             super().run()
