@@ -16,10 +16,10 @@ from .stream import StreamProtocol
 
 __all__ = ["TLSCore", "TLSTransport"]
 
-# A MemoryBIO keeps the most that it ever held.
-_RECORD: Final = 16384  # bytes that are encrypted at once: what fits a record (RFC 8446 5.1)
+# A MemoryBIO keeps the most that it ever held, and a third more. A record holds up to 16 KiB.
+_RECORD: Final = 14336  # bytes that are encrypted at once: 64 KiB are five records either way
 _HEADER: Final = 5  # bytes before a record's own
-_MAX_LENGTH: Final = _RECORD + 2048  # of a record, encrypted (RFC 5246 6.2.3)
+_MAX_LENGTH: Final = 2**14 + 2048  # of a record, encrypted (RFC 5246 6.2.3)
 _MAX_ANSWERS: Final = 4096  # bytes of OpenSSL's own for a peer that does not read
 
 
