@@ -11,6 +11,7 @@ import pytest
 from raw_peer import BINARY, PING, PONG, TEXT, UPGRADE, frame, head, raw_peer, tcp_peer, until
 
 from wsproto_async import PerMessageDeflate, State, WebSocket, connect, serve
+from wsproto_async.aio.turns import Turns
 
 ALL_AT_ONCE = 6000  # tiny frames: 36,000 bytes, far less than one read
 AT_MOST = 2 * 82  # frames in one turn: one that is read, and one in line
@@ -137,3 +138,40 @@ async def test_cut_off_behind_a_flood(link: Callable) -> None:
                 received += 1
         assert received == ALL_AT_ONCE
         assert ws.state is State.CLOSED
+
+
+class Waiting:
+    """Somebody in line, who notes the budgets that are given, and does or raises nothing else."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.budgets: list[int] = []
+        self.error = error
+
+    def go_on(self, budget: int) -> None:
+        self.budgets.append(budget)
+        if self.error is not None:
+            raise self.error
+
+
+async def test_newcomers_begin_small_while_others_are_in_line() -> None:
+    turns = Turns()
+    whole = turns.budget
+    one = Waiting()
+    turns.wait(one)
+    assert turns.budget < whole / 4
+    await until(lambda: one.budgets == [whole])
+    assert turns.budget == whole
+
+
+async def test_an_error_of_one_in_line_does_not_stop_the_others() -> None:
+    turns = Turns()
+    errors: list[Exception] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: errors.append(context["exception"]))
+    failing = [Waiting(LookupError(str(number))) for number in range(3)]
+    last = Waiting()
+    for waiting in (*failing, last):
+        turns.wait(waiting)
+    await until(lambda: len(last.budgets) == 1)
+    assert errors == [waiting.error for waiting in failing]

@@ -13,5 +13,5 @@ cdef class Turns:
     cdef double _left_at
     cdef readonly Py_ssize_t budget
 
-    cpdef wait(self, protocol)
+    cpdef wait(self, busy)
     cdef _serve_soon(self, loop)

@@ -9,10 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from time import monotonic
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from .protocol import ProtocolCore
+from typing import Final, Protocol
 
 __all__ = ["Turns"]
 
@@ -20,8 +17,17 @@ _FULL_BUDGET: Final = 2**18 + 2**16  # bytes, with 4 KiB for each frame; see Con
 _SMALL_BUDGET: Final = 2**16 + 2**13  # a message of 64 KiB
 _SLICE: Final = 0.001  # seconds of a turn for the line
 _SHARE: Final = 0.1  # of the time that others take
-_IDLE: Final = 0.00003  # seconds between two slices: nobody else has anything to do
+_IDLE: Final = 0.0001  # seconds between two slices: nobody else has anything to do
 _AT_MOST: Final = 4  # connections in a turn: each of them may be about to read more
+
+
+class Busy(Protocol):
+    """Who can stand in line."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def go_on(self, budget: int) -> None:
+        """It is your turn: do so much work."""
 
 
 class Turns:
@@ -34,17 +40,17 @@ class Turns:
     __slots__ = ("_credit", "_is_due", "_left_at", "_line", "budget")
 
     def __init__(self) -> None:
-        self._line: deque[ProtocolCore] = deque()
+        self._line: deque[Busy] = deque()
         self._is_due = False
         self._credit = 0.0
         self._left_at = 0.0
         self.budget = _FULL_BUDGET
 
-    def wait(self, protocol: ProtocolCore) -> None:
-        """Let ``protocol`` go on in a later turn. It does not read meanwhile."""
-        self._line.append(protocol)
+    def wait(self, busy: Busy) -> None:
+        """Let ``busy`` go on in a later turn. It does not read meanwhile."""
+        self._line.append(busy)
         self.budget = _SMALL_BUDGET
-        self._serve_soon(protocol.loop)
+        self._serve_soon(busy.loop)
 
     def _serve_soon(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self._is_due:
