@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable, Mapping
-from typing import Final
 
 from ..codec.opcodes import OP_BINARY, OP_TEXT
 from ..codec.utf8 import Utf8Decoder
@@ -13,11 +11,6 @@ from .data import Data, encode_data
 from .protocol import ProtocolCore
 
 __all__ = ["send_fragments"]
-
-# Neither the iterable nor a fast peer need ever make us wait: the loop's other tasks get their
-# turn after so many bytes, where each fragment counts as some more.
-_TURN_SIZE: Final = 65536
-_FRAGMENT_COST: Final = 512
 
 
 async def send_fragments(
@@ -39,7 +32,6 @@ async def send_fragments(
     marked = _mark_end(fragments) if isinstance(fragments, AsyncIterable) else _mark_last(fragments)
     opcode: int | None = None
     utf8 = Utf8Decoder()
-    turn_size = 0
     try:
         async for fragment, fin in marked:
             # Not as text: bytes of one may be split inside a character (RFC 6455 5.6).
@@ -54,13 +46,9 @@ async def send_fragments(
                 await protocol.sender.turn()
                 protocol.connection.send_message(its_opcode, payload, fin, compress)
             else:
-                if turn_size >= _TURN_SIZE:
-                    turn_size = 0
-                    await asyncio.sleep(0)
                 await protocol.sender.gate()
                 protocol.connection.send_continuation(payload, fin=fin)
             protocol.sender.written()
-            turn_size += len(payload) + _FRAGMENT_COST
             opcode = its_opcode
     except BaseException:
         if opcode is not None:

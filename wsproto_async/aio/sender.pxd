@@ -7,6 +7,8 @@ from .thread cimport current_thread
 cdef Py_ssize_t _CORK_LIMIT
 cdef Py_ssize_t _LONG_ON_AVERAGE
 cdef Py_ssize_t _SLOW_FACTOR
+cdef Py_ssize_t _TURN_BUDGET
+cdef Py_ssize_t _WRITE_COST
 
 
 cdef class Sender:
@@ -15,6 +17,7 @@ cdef class Sender:
     cdef list _pushed
     cdef readonly bint is_gate_shut
     cdef int _in_line
+    cdef Py_ssize_t _budget
     cdef bint _is_flush_due
     cdef ReceiveQueue _unread
     cdef Waiters _waiters
@@ -32,6 +35,8 @@ cdef class Sender:
     cpdef flush(self)
     cdef _write_pieces(self, list pieces, Py_ssize_t size)
     cdef _write(self, bytes data)
+    cdef bint _can_write(self, Py_ssize_t size) except -1
+    cdef bint _must_wait(self) except -1
     cpdef shut_gate(self)
     cpdef open_gate(self)
     cpdef wake(self)

@@ -1,7 +1,8 @@
 """The way out: the cork, the write gate, and whose turn it is to send.
 
 Laws: nothing is written after the transport began to close. While the gate is shut no message is
-framed, so what waits for the peer is ``write_limit`` and one message at most.
+framed, so what waits for the peer is ``write_limit`` and one message at most. Who sends and awaits
+nothing else gives the loop a turn now and then, however fast the peer is.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ __all__ = ["Sender"]
 
 _CORK_LIMIT: Final = 65536  # bytes of replies that may wait for each other
 _LONG_ON_AVERAGE: Final = 8192  # bytes of a piece, from where on joining costs more
+_TURN_BUDGET: Final = 65536  # bytes, with 4 KiB for each write, without a pause
+_WRITE_COST: Final = 4096
 _SLOW_FACTOR: Final = 16  # times write_limit may wait for a peer that nobody waits for
 
 
@@ -30,6 +33,7 @@ class Sender:
     """
 
     __slots__ = (
+        "_budget",
         "_connection",
         "_in_line",
         "_is_flush_due",
@@ -57,6 +61,7 @@ class Sender:
         self._waiters: Waiters | None = None  # until somebody waits
         self._line: asyncio.Lock | None = None
         self._in_line = 0
+        self._budget = _TURN_BUDGET
         self._pushed: list[bytes] | None = None  # while a fragmented message is sent
         self.is_gate_shut = False
         self.bytes_sent = 0
@@ -86,6 +91,7 @@ class Sender:
     def cork(self) -> None:
         """Let replies wait for each other until the caller says ``uncork``, later in this turn."""
         self._is_flush_due = True
+        self._budget = _TURN_BUDGET
 
     def uncork(self) -> None:
         """Write what has waited."""
@@ -103,18 +109,27 @@ class Sender:
             self._write_pieces(output, size)
 
     def _write(self, data: bytes) -> None:
+        if self._can_write(len(data)):
+            assert self.transport is not None
+            self.transport.write(data)
+
+    def _can_write(self, size: int) -> bool:
         transport = self.transport
-        if transport is not None and not transport.is_closing():
-            self.bytes_sent += len(data)
-            transport.write(data)
+        if transport is None:
+            return False
+        if transport.is_closing():
+            self.is_gate_shut = True  # the network has failed: the end is about to be told
+            return False
+        self.bytes_sent += size
+        self._budget -= size + _WRITE_COST
+        return True
 
     def _write_pieces(self, pieces: list[bytes], size: int) -> None:
-        transport = self.transport
         if size < len(pieces) * _LONG_ON_AVERAGE:
             self._write(b"".join(pieces))
-        elif transport is not None and not transport.is_closing():
-            self.bytes_sent += size
-            transport.writelines(pieces)
+        elif self._can_write(size):
+            assert self.transport is not None
+            self.transport.writelines(pieces)
 
     def shut_gate(self) -> None:
         """The transport holds more than ``write_limit``."""
@@ -142,7 +157,12 @@ class Sender:
     def may_send(self) -> bool:
         """Tell if a message can be sent now, with no wait and between no others' fragments."""
         self.check_thread()
-        return not (self._in_line or self.is_gate_shut or self._connection.sending_message)
+        return not (
+            self._in_line
+            or self.is_gate_shut
+            or self._connection.sending_message
+            or self._budget < 0
+        )
 
     async def turn(self) -> None:
         """Wait until a message can be sent, first come, first served.
@@ -154,9 +174,9 @@ class Sender:
         self._in_line += 1
         try:
             async with self._line:
-                while self.is_gate_shut or self._connection.sending_message:
+                while self._must_wait() or self._connection.sending_message:
                     self._connection.check_open()
-                    await self.change()
+                    await self._wait()
         finally:
             self._in_line -= 1
 
@@ -166,8 +186,18 @@ class Sender:
         Raises ConnectionClosed if the end comes before.
         """
         self.check_thread()
-        while self.is_gate_shut:
+        while self._must_wait():
             self._connection.check_open()
+            await self._wait()
+
+    def _must_wait(self) -> bool:
+        return self.is_gate_shut or self._budget < 0
+
+    async def _wait(self) -> None:
+        if self._budget < 0:
+            self._budget = _TURN_BUDGET
+            await asyncio.sleep(0)
+        else:
             await self.change()
 
     def push(self, frame: bytes) -> None:
