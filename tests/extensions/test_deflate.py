@@ -41,7 +41,6 @@ class Message:
         self.largest = 0
 
     def append(self, piece: bytes) -> None:
-        assert piece
         self.largest = max(self.largest, len(piece))
         if len(self.data) + len(piece) > self.max_size:
             raise ProtocolError("full", 1009)

@@ -39,11 +39,12 @@ class Limits:
 class Admission:
     """Counts connections from the moment they are accepted. A connection is counted once."""
 
-    __slots__ = ("_admitted", "_by_address", "_limits", "_pending")
+    __slots__ = ("_admitted", "_by_address", "_limits", "_pending", "_refused")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._pending: OrderedDict[ProtocolCore, None] = OrderedDict()
+        self._refused: OrderedDict[ProtocolCore, None] = OrderedDict()
         self._admitted = 0
         self._by_address: dict[str, int] = {}
 
@@ -54,9 +55,21 @@ class Admission:
         send theirs at once get in, however many do not.
         """
         self._pending[protocol] = None
+        return self._oldest_over_limit(self._pending)
+
+    def refused(self, protocol: ProtocolCore) -> ProtocolCore | None:
+        """It does not get in, and stays to read why. Return the one that has to go for it, if any.
+
+        There may be as many of them as handshakes.
+        """
+        self.end(protocol)
+        self._refused[protocol] = None
+        return self._oldest_over_limit(self._refused)
+
+    def _oldest_over_limit(self, protocols: OrderedDict[ProtocolCore, None]) -> ProtocolCore | None:
         limit = self._limits.handshakes
-        if limit is not None and len(self._pending) > limit:
-            return self._pending.popitem(last=False)[0]
+        if limit is not None and len(protocols) > limit:
+            return protocols.popitem(last=False)[0]
         return None
 
     def requested(self, protocol: ProtocolCore) -> None:
@@ -90,6 +103,7 @@ class Admission:
     def end(self, protocol: ProtocolCore) -> None:
         """A connection counts no more."""
         self._pending.pop(protocol, None)
+        self._refused.pop(protocol, None)
         key, protocol.admitted_as = protocol.admitted_as, None
         if key is None:
             return

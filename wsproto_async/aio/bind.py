@@ -19,6 +19,7 @@ __all__ = [
     "listen",
     "resolve",
     "send_small_frames_at_once",
+    "set_user_timeout",
     "started",
 ]
 
@@ -154,3 +155,16 @@ def send_small_frames_at_once(sock: socket.socket) -> None:
     if sock.family in (socket.AF_INET, socket.AF_INET6):
         with suppress(OSError):  # the peer has gone already
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def set_user_timeout(sock: socket.socket, send_timeout: float | None) -> None:
+    """Let the system end the connections of peers that acknowledge nothing (RFC 5482).
+
+    That is for those that nobody above can blame, since nothing is read from them. It leaves the
+    timeout above twice its time, and half a minute at least.
+    """
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if option is None or send_timeout is None or sock.family == getattr(socket, "AF_UNIX", None):
+        return
+    with suppress(OSError):  # the peer has gone already
+        sock.setsockopt(socket.IPPROTO_TCP, option, int(1000 * max(2 * send_timeout, 30)))

@@ -21,6 +21,7 @@ from ..handshake.uri import WebSocketURI, parse_uri
 from ..sansio.client import ClientConnection
 from .attach import ClientTLS, attach_client
 from .backoff import Backoff
+from .bind import set_user_timeout
 from .dial import dial, dial_unix
 from .log import Log, LoggerLike
 from .opening import open_connection, unfinished_refusal
@@ -155,6 +156,7 @@ class connect:
                 await connect_through(proxy, uri, protocol, tls, self._local_addr)
                 return
             sock = await dial(uri.host, uri.port, self._local_addr)
+        set_user_timeout(sock, self._settings.send_timeout)
         await attach_client(sock, protocol, tls)
 
     async def _open(self) -> WebSocket:

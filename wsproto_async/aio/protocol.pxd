@@ -48,7 +48,7 @@ cdef class ProtocolCore(StreamProtocol):
 
     cpdef buffer_updated(self, Py_ssize_t nbytes)
     cdef _received(self, Py_ssize_t size)
-    cdef _begin_frame_progress(self)
+    cdef _watch_frame(self)
     cdef _parse_and_wake(self)
     @cython.locals(connection=Connection, queue=ReceiveQueue)
     cdef _parse(self)

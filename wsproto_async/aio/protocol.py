@@ -156,7 +156,7 @@ class ProtocolCore(StreamProtocol):
 
     def _received(self, size: int) -> None:
         self.bytes_received += size
-        if not self._was_full_read:
+        if not (self._was_full_read or self.is_reading_on):
             self.connection.set_budget(self._shared.turns.budget)
         self._was_full_read = size >= _FULL_READ
         self.sender.cork()
@@ -165,14 +165,19 @@ class ProtocolCore(StreamProtocol):
         finally:
             # Before the handler runs: what it does may make another connection read.
             self.connection.return_data()
-        if self.frame_progress is None and self.connection.is_amid_frame():
-            self._begin_frame_progress()
+        self._watch_frame()
         if self._is_awaited and self._has_arrived():
             self._arrival.arrive()  # the handler runs now
         self.sender.uncork()
 
-    def _begin_frame_progress(self) -> None:
-        if self.is_opened and self.settings.frame_timeout is not None:
+    def _watch_frame(self) -> None:
+        """Let a frame that has begun be watched."""
+        if (
+            self.frame_progress is None
+            and self.connection.is_amid_frame()
+            and self.is_opened
+            and self.settings.frame_timeout is not None
+        ):
             self.frame_progress = FrameProgress(self, self.settings.frame_timeout)
 
     def eof_received(self) -> None:
@@ -304,6 +309,7 @@ class ProtocolCore(StreamProtocol):
             self.transport.pause_reading()
         else:
             self.transport.resume_reading()
+            self._watch_frame()  # while nothing was read the peer could not go on
 
     def begin_wait(self, part: bool = False) -> Arrival:
         """Return what to await for a message, with ``part`` for a part of one, or for the end.
@@ -411,6 +417,7 @@ class ProtocolCore(StreamProtocol):
         self.keepalive.schedule(self)
         self.sender.flush()
         self._parse_and_wake()
+        self._watch_frame()
 
     # The end
 

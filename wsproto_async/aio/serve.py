@@ -18,7 +18,7 @@ from ..handshake.origin import Origins
 from ..sansio.server import ServerConnection
 from .acceptor import accept_on
 from .admission import Admission, Limits
-from .bind import SocketFile, bind, bind_unix
+from .bind import SocketFile, bind, bind_unix, set_user_timeout
 from .log import Log, LoggerLike
 from .probes import Probes
 from .server import Handler, Server
@@ -211,6 +211,7 @@ class serve:
         socks = await self._bind()
         try:
             for sock in socks:
+                set_user_timeout(sock, self._settings.send_timeout)  # for those it accepts
                 listener = await accept_on(
                     sock,
                     server.make_protocol,

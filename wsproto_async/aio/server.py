@@ -253,7 +253,7 @@ class Server:
         task.add_done_callback(self._on_task_done, context=self._context)
 
     def handshake_failed(self, protocol: ProtocolCore) -> None:
-        self._record.refused += 1
+        self._count_refusal(protocol)
         self._log.debug("handshake failed: %s", one_line(protocol.connection.error))
 
     def handshake_expired(self, protocol: ProtocolCore) -> None:
@@ -290,11 +290,16 @@ class Server:
         protocol.set_deadline(_TURNED_AWAY, Deadline.CLOSE)
 
     def _refuse(self, protocol: ProtocolCore, response: Response) -> None:
-        self._record.refused += 1
-        self._admission.end(protocol)
+        self._count_refusal(protocol)
         assert isinstance(protocol.connection, ServerConnection)
         protocol.connection.send_response(response)
         protocol.begin_end()
+
+    def _count_refusal(self, protocol: ProtocolCore) -> None:
+        self._record.refused += 1
+        oldest = self._admission.refused(protocol)
+        if oldest is not None:
+            oldest.abort()
 
     async def _run(self, protocol: ProtocolCore, ws: WebSocket) -> None:
         if not await self._open(protocol, ws):

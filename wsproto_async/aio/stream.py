@@ -13,12 +13,14 @@ class StreamProtocol:
     """An :class:`asyncio.BufferedProtocol` but for its base: a compiled class has none of Python's.
 
     What is read is in the loop's inbox. It is another connection's as soon as a handler runs.
+    ``is_reading_on`` tells that it belongs to the same read as what came before.
     """
 
-    __slots__ = ("_inbox", "_shared", "loop")
+    __slots__ = ("_inbox", "_shared", "is_reading_on", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        self.is_reading_on = False
         self._shared = shared(loop)
         self._inbox = self._shared.inbox
 

@@ -89,12 +89,14 @@ class SharedTimer:
         self._handle = None
         loop = asyncio.get_running_loop()
         now = loop.time() + 0.001  # a loop may call a little early
-        for tick in sorted(tick for tick in self._due if tick * _TICK <= now):
-            for timed in tuple(self._due.get(tick, ())):
-                if timed.tick == tick:
-                    self.unset(timed)
-                    timed.deadline_reached()
-        if self._due:
-            first = min(self._due)
-            if self._handle is None or first < self._armed_for:
-                self._arm(loop, first)
+        try:
+            for tick in sorted(tick for tick in self._due if tick * _TICK <= now):
+                for timed in tuple(self._due.get(tick, ())):
+                    if timed.tick == tick:
+                        self.unset(timed)
+                        timed.deadline_reached()
+        finally:  # whatever came of one of them
+            if self._due:
+                first = min(self._due)
+                if self._handle is None or first < self._armed_for:
+                    self._arm(loop, first)

@@ -144,6 +144,7 @@ class TLSCore(StreamProtocol):
         if protocol is None or self._is_going_on:
             return
         self._is_going_on = True
+        protocol.is_reading_on = self.is_reading_on
         try:
             while not self._is_closing and not (self._is_paused and self._is_open):
                 if not self._is_open:
@@ -155,8 +156,10 @@ class TLSCore(StreamProtocol):
                     size = self._decrypt()
                     if size > 0:
                         protocol.buffer_updated(size)
+                        protocol.is_reading_on = True
         finally:
             self._is_going_on = False
+            protocol.is_reading_on = False
         if self._outgoing.pending and not self._is_closing:
             self._answer()
 

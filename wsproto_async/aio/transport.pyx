@@ -39,6 +39,12 @@ cdef extern from * nogil:
         return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
     #define accept_some(fd) accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)
+    static int error_of(int fd) {
+        int error = 0;
+        socklen_t length = sizeof error;
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
+        return error;
+    }
     static int peer_of(int fd, char *peer, int size) {
         socklen_t length = (socklen_t)size;
         if (getpeername(fd, (struct sockaddr *)peer, &length) < 0) return 0;
@@ -52,6 +58,7 @@ cdef extern from * nogil:
     int SHUT_WR
     int accept_some(int listener)
     int close(int fd)
+    int error_of(int fd)
     int peer_of(int fd, char *peer, int size)
     int shutdown(int fd, int how)
     Py_ssize_t recv_some(int fd, void *data, Py_ssize_t size)
@@ -97,6 +104,9 @@ cdef class SocketTransport(Watched):
             self.resume_reading()
 
     cdef on_ready(self, uint32_t events):
+        if events & EPOLLERR and not self._events & EPOLLIN:
+            self._end(os_error(error_of(self._fd)))  # no read would tell
+            return
         if events & ~EPOLLOUT and self._events & EPOLLIN:
             self._read(events)
         if events & ~EPOLLIN and self._unsent is not None:

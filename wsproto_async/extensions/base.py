@@ -47,8 +47,8 @@ class Codec(ABC):
         """Decode some of an encoded message's payload: yield what it becomes, piece by piece.
 
         Payloads are cut anywhere; ``fin`` tells the last one. Between two small pieces the limits
-        are looked at, and other connections may get a turn. Raises ProtocolError for a payload
-        that is none.
+        are looked at, and other connections may get a turn; a piece may be empty. Raises
+        ProtocolError for a payload that is none.
         """
 
 

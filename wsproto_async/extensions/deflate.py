@@ -148,7 +148,7 @@ class DeflateCodec(Codec):
     def decode(self, payload: bytes, fin: bool, recent: Recent) -> Iterator[bytes]:
         data, is_full = payload, False
         try:
-            if self._inflater is None:
+            if self._inflater is None and not self._final_blocks:
                 self._inflater = self._new_inflater(recent)
             while data or is_full:
                 inflater = self._inflater
@@ -163,11 +163,10 @@ class DeflateCodec(Codec):
                 else:
                     data = inflater.unconsumed_tail
                     is_full = len(piece) == self._setting.output_size
-                if piece:
-                    self._size += len(piece)
-                    if self._history and self._size >= 2**self._setting.decode_bits:
-                        self._history.clear()
-                    yield piece
+                self._size += len(piece)
+                if self._history and self._size >= 2**self._setting.decode_bits:
+                    self._history.clear()
+                yield piece  # a final block is work, though nothing may come of it
                 if self._final_blocks > _MAX_FINAL_BLOCKS:
                     raise ProtocolError(f"message in over {_MAX_FINAL_BLOCKS} final blocks", 1008)
             if fin:

@@ -105,6 +105,9 @@ def _address(name: str) -> str | None:
     name = name.strip(" \t")
     match = _WITH_PORT.fullmatch(name)
     try:
-        return str(ip_address(match[1] or match[2] if match else name))
+        address = ip_address(match[1] or match[2] if match else name)
     except ValueError:
         return None
+    if getattr(address, "scope_id", None) is not None:  # it may hold anything
+        return None
+    return str(getattr(address, "ipv4_mapped", None) or address)

@@ -94,6 +94,6 @@ class ProxyHeaderReader:
 
 def _address(name: bytes) -> IPv4Address | IPv6Address | None:
     try:
-        return ip_address(name.decode())
+        return None if b"%" in name else ip_address(name.decode())
     except ValueError:
         return None

@@ -4,6 +4,7 @@ from ..codec.utf8 cimport Utf8Decoder
 from .buffer cimport MessageBuffer
 
 cdef Py_ssize_t _UNLIMITED
+cdef int _PIECE_COST
 cdef int OP_CONTINUATION
 cdef int OP_TEXT
 

@@ -16,6 +16,7 @@ __all__ = ["ENCODED_STEP", "MessageAssembler"]
 
 # Bytes that are given to the codec at a time: few enough to hold, and not too few to be worth it.
 ENCODED_STEP: Final = 1024
+_PIECE_COST: Final = 2048  # of the budget, beside what was decoded
 _UNLIMITED: Final = MAX_PAYLOAD
 # Bytes that a codec may look back, though they have been taken: DEFLATE's largest window.
 _MEMORY: Final = 32768
@@ -140,7 +141,7 @@ class MessageAssembler:
             if len(piece) > self._max_size - self._size_decoded:
                 raise self._too_big()
             self._size_decoded += len(piece)
-            self.budget -= len(piece)
+            self.budget -= len(piece) + _PIECE_COST
             self._hold(piece)
             if self.budget < 0:
                 return None
