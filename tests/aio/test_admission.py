@@ -178,3 +178,22 @@ def test_what_addresses_are_counted_under() -> None:
 def test_limits_that_are_none(limits: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"max_connections_per_address|limit"):
         serve(handler, 0, **limits)
+
+
+@pytest.mark.parametrize("request_", [head("Host: localhost"), b"nonsense\r\n\r\n"])
+async def test_those_who_stay_after_a_refusal_are_few(request_: bytes) -> None:
+    """As many as there may be handshakes; the one that was refused first goes."""
+    async with (
+        serve(handler, 0, max_handshakes=3, close_timeout=60) as server,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        peers = []
+        for at in range(5):
+            peer = await stack.enter_async_context(tcp_peer(server.port))
+            peers.append(peer)
+            await peer.send(request_)
+            assert (await peer.read_head()).startswith(b"HTTP/1.1 4")
+            await until(lambda at=at: server.stats().refused == at + 1)
+        await until(lambda: len(server._websockets) == 3)
+        assert server.stats().shed == 0
+        assert await is_let_in(server)

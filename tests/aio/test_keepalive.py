@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import time
 from collections.abc import Callable
 
@@ -219,3 +218,18 @@ async def test_a_peer_that_only_ever_sends(server_link: Callable) -> None:
         assert ws.latency == 0.0
         await peer.send_frame(PONG, pings[-1].payload)
         await until(lambda: ws.latency > 0)
+
+
+@pytest.mark.parametrize("reset", [True, False])
+async def test_a_peer_that_goes_while_nothing_is_read_from_it(
+    server_link: Callable, reset: bool
+) -> None:
+    """The handler waits for the end, and not for messages: a ping finds out."""
+    async with server_link(read_limit=1000, **QUICK) as (ws, peer):
+        await peer.send(peer.frame(TEXT, b"x" * 500) * 10)
+        await until(lambda: ws._protocol.is_reading_paused)
+        if reset:
+            peer.reset()
+        peer.sock.close()
+        await within(5, ws.wait_closed())
+        assert ws.close_code == 1006

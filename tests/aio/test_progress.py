@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 
 import pytest
-from raw_peer import BINARY, TEXT, until, within
+from raw_peer import BINARY, CLOSE, TEXT, UPGRADE, frame, head, tcp_peer, until, within
 
-from wsproto_async import ConnectionClosedError, State
+from wsproto_async import ConnectionClosedError, State, serve
 
 QUICK = 0.1
 STANDS_STILL = b"\x03\xf0frame brought less than 1 KiB in 0.1 s"
@@ -161,3 +161,26 @@ async def test_a_close_in_the_middle_of_a_frame(server_link: Callable) -> None:
         assert (await peer.read_frame()).payload == b"\x0f\xa0"
         await closing
         assert await peer.read_frame() is None
+
+
+async def test_a_frame_that_came_with_the_request() -> None:
+    async with (
+        serve(lambda ws: ws.wait_closed(), 0, frame_timeout=QUICK, close_timeout=0.1) as server,
+        tcp_peer(server.port) as peer,
+    ):
+        await peer.send(head(*UPGRADE) + frame(BINARY, bytes(2000))[:100])
+        assert (await peer.read_head()).startswith(b"HTTP/1.1 101 ")
+        assert (await peer.read_frame())[:2] == (CLOSE, STANDS_STILL)
+
+
+async def test_a_frame_that_stood_behind_what_nobody_took(server_link: Callable) -> None:
+    """While nothing is read it is not watched; then it is."""
+    async with server_link(frame_timeout=QUICK, read_limit=1000, close_timeout=0.1) as (ws, peer):
+        data = peer.frame(BINARY, bytes(900)) * 10 + peer.frame(BINARY, bytes(2000))[:100]
+        await peer.send(data)
+        await until(lambda: ws._protocol.is_reading_paused)
+        await asyncio.sleep(3 * QUICK)
+        assert ws.state is State.OPEN
+        for _ in range(10):
+            assert await ws.recv() == bytes(900)
+        assert (await peer.read_close()).payload == STANDS_STILL

@@ -176,3 +176,18 @@ def count_timers() -> int:
         isinstance(thing, (asyncio.TimerHandle, uvloop.loop.TimerHandle)) and not thing.cancelled()
         for thing in gc.get_objects()
     )
+
+
+async def test_an_error_at_one_deadline_does_not_stop_the_others() -> None:
+    def fail() -> None:
+        raise LookupError
+
+    errors: list[Exception] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: errors.append(context["exception"]))
+    timer = SharedTimer()
+    failing, other = Deadline(fail), Deadline()
+    timer.set(failing, 0.05)
+    timer.set(other, 0.15)
+    await all_of(failing, other)
+    assert [type(error) for error in errors] == [LookupError]

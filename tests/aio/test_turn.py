@@ -6,6 +6,7 @@ import asyncio
 import zlib
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from raw_peer import BINARY, PING, PONG, TEXT, UPGRADE, frame, head, raw_peer, tcp_peer, until
@@ -175,3 +176,55 @@ async def test_an_error_of_one_in_line_does_not_stop_the_others() -> None:
         turns.wait(waiting)
     await until(lambda: len(last.budgets) == 1)
     assert errors == [waiting.error for waiting in failing]
+
+
+async def test_who_only_sends_gives_the_others_their_turn() -> None:
+    steps: list[str] = []
+
+    async def handler(ws: WebSocket) -> None:
+        for _ in range(1000):
+            await ws.send(b"x")
+            steps.append("flood")
+
+    async with serve(handler, 0) as server:
+        counting = asyncio.create_task(count_turns(steps))
+        async with raw_peer(server.port) as peer:
+            for _ in range(1000):
+                assert await peer.read_frame() == (BINARY, b"x", True)
+        counting.cancel()
+    assert longest_run(steps) <= 20
+
+
+async def test_who_only_sends_learns_that_the_network_has_failed() -> None:
+    over = asyncio.Event()
+
+    async def handler(ws: WebSocket) -> None:
+        try:
+            while True:
+                await ws.send(b"x" * 100)
+        finally:
+            over.set()
+
+    async with serve(handler, 0) as server:
+        async with raw_peer(server.port) as peer:
+            peer.reset()
+        async with asyncio.timeout(5):
+            await over.wait()
+
+
+async def test_records_of_one_read_have_one_budget(tls: Any) -> None:
+    """Each of them is little work, and there are hundreds."""
+    async with (
+        serve(lambda ws: ws.wait_closed(), 0, ssl=tls.server) as server,
+        connect(f"wss://127.0.0.1:{server.port}/", ssl=tls.client) as client,
+    ):
+        (ws,) = server.connections
+        connection = ws._protocol.connection
+        record = frame(PONG, b"x") * 20  # four fifths of a small budget
+        lower = client._protocol.transport
+        lower.writelines([record] * 200)
+        frames = [0]
+        while connection.frames < 4000:
+            frames.append(connection.frames)
+            await asyncio.sleep(0)
+        assert max(after - before for before, after in pairwise(frames)) <= AT_MOST + 40

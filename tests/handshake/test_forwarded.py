@@ -51,6 +51,8 @@ def test_a_proxy_that_names_nobody() -> None:
         ("2a00::1", "2a00::1"),
         ("8.8.8.8, unknown", PROXY),
         ("8.8.8.8, unknown, 10.0.0.2", "10.0.0.2"),
+        ("fe80::1%\x9b31m x=y", PROXY),  # a scope may hold anything
+        ("::ffff:8.8.8.8", "8.8.8.8"),
         ("evil", PROXY),
         ("", PROXY),
         ("8.8.8.8,", PROXY),

@@ -563,3 +563,32 @@ def test_what_is_decoded_is_work(side: str) -> None:
 def wire_of(connection: Connection, message: bytes) -> bytes:
     connection.send_binary(message, compress=True)
     return connection.data_to_send()
+
+
+@both_sides
+def test_final_blocks_are_work(side: str) -> None:
+    """Nothing comes of an empty one, and it costs as much as a kilobyte."""
+    end, _ = pair(side, max_size=None)
+    payload = b"\x03\x00" * 4000 + b"\x00"
+    end.receive_data(encode_frame(BINARY, payload, rsv=RSV1, masked=side == "server"))
+    parts = 0
+    message: Event | None = None
+    while message is None:
+        end.set_budget(100_000)
+        message = end.next_event()
+        parts += 1
+    assert message == b""
+    assert parts >= 50
+
+
+@both_sides
+@every_split
+def test_an_empty_fragment_after_a_final_block(side: str, size: int) -> None:
+    """What came before was complete, however it was cut (7.2.3.4)."""
+    end, _ = pair(side)
+    masked = side == "server"
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
+    payload = deflater.compress(b"text") + deflater.flush()
+    wire = encode_frame(TEXT, payload, fin=False, rsv=RSV1, masked=masked)
+    wire += encode_frame(CONT, b"", masked=masked)
+    assert receive(end, wire, size) == ["text"]
