@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
 from collections.abc import Callable
 
@@ -228,6 +229,7 @@ async def test_a_peer_that_goes_while_nothing_is_read_from_it(
     async with server_link(read_limit=1000, **QUICK) as (ws, peer):
         await peer.send(peer.frame(TEXT, b"x" * 500) * 10)
         await until(lambda: ws._protocol.is_reading_paused)
+        assert (await peer.read_frame()).opcode == PING
         if reset:
             peer.reset()
         peer.sock.close()
