@@ -235,3 +235,19 @@ async def test_a_peer_that_goes_while_nothing_is_read_from_it(
         peer.sock.close()
         await within(5, ws.wait_closed())
         assert ws.close_code == 1006
+
+
+async def test_pings_do_not_pile_up_for_a_peer_that_does_not_read(server_link: Callable) -> None:
+    """Nothing is read from it either, and so it is not judged."""
+    options = {"read_limit": 1000, "send_timeout": None, "small_buffers": True, **QUICK}
+    async with server_link(**options) as (ws, peer):
+        await peer.send(peer.frame(TEXT, b"x" * 500) * 10)
+        await until(lambda: ws._protocol.is_reading_paused)
+        await ws.send(bytes(2**20))
+        sender = ws._protocol.sender
+        assert sender.is_gate_shut
+        sent = sender.bytes_sent
+        await asyncio.sleep(1)
+        assert ws.state is State.OPEN
+        assert sender.bytes_sent <= sent + 6  # the one that was due
+        ws.abort()

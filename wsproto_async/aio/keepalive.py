@@ -95,8 +95,9 @@ class Keepalive(Pings):
             self.schedule(protocol)
         elif protocol.is_reading_paused or protocol.pauses != self._pauses_at_ping:
             self._pauses_at_ping = protocol.pauses
-            protocol.connection.send_ping(self._payload)  # it fails if nobody is there any more
-            protocol.sender.flush()
+            if not protocol.sender.is_gate_shut:  # else there is enough on its way
+                protocol.connection.send_ping(self._payload)  # it fails if nobody is there any more
+                protocol.sender.flush()
             protocol.set_deadline(timeout, Deadline.PONG)
         elif not self._is_suspect:
             self._is_suspect = True

@@ -112,7 +112,7 @@ def add_to(commands: Any) -> None:
         "--max-connections",
         type=_number(int, 1),
         metavar="N",
-        help="of each worker, default no limit",
+        help="of each worker, default 65536",
     )
     add("--ping-interval", type=_number(float, 0.001), metavar="S", help="default 20")
     add("--ping-timeout", type=_number(float, 0.001), metavar="S", help="default 20")
