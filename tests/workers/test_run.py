@@ -57,6 +57,29 @@ def talk_to(port: int, ends: list[Any]) -> threading.Thread:
     return thread
 
 
+EARLY = """
+import logging, os, signal
+from wsproto_async import run
+
+class TellAtOnce(logging.Handler):
+    def emit(self, record):
+        if record.getMessage().startswith("listening"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+logging.basicConfig(level="INFO", handlers=[TellAtOnce()])
+
+async def handler(ws): ...
+
+run(handler, 0)
+"""
+
+
+def test_a_signal_may_come_as_soon_as_it_listens() -> None:
+    program = [sys.executable, "-P", "-c", EARLY]
+    environment = {**os.environ, "PYTHONPATH": ROOT}
+    assert subprocess.run(program, env=environment, timeout=PATIENCE, check=False).returncode == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("with_uvloop", [True, False])
 def test_a_signal_ends_it(

@@ -51,19 +51,28 @@ def last_resort(seconds: float | None) -> None:
 
 async def _serve(starting: serve, grace: float | None, beside: Beside) -> None:
     deadlines = [None if grace is None else grace + LAST_GRACE, _AT_ONCE]
-    async with starting as server:
+    server: Server | None = None
+    is_told = False
 
-        def stop() -> None:
+    def stop() -> None:
+        nonlocal is_told
+        is_told = True
+        if server is not None:
             notify("STOPPING=1")
             server.close(grace=grace)
 
-        with (
-            on_stop_signal(stop, server._end_now, at_once=lambda: last_resort(deadlines.pop(0))),
-            watchdog(),
-            beside(server),
-        ):
-            notify("READY=1")
-            await server.wait_closed()
+    def end_now() -> None:
+        if server is not None:
+            server._end_now()
+
+    # Before anybody can see that it listens: whoever does may send a signal.
+    with on_stop_signal(stop, end_now, at_once=lambda: last_resort(deadlines.pop(0))):
+        async with starting as server:
+            if is_told:
+                stop()
+            with watchdog(), beside(server):
+                notify("READY=1")
+                await server.wait_closed()
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
