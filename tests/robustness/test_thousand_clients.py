@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
-import pytest
 from raw_peer import (
     BINARY,
     CLOSE,
@@ -39,15 +37,6 @@ SIZES = {
     **{0: 50, 1: 50, 20: 300, 125: 50, 126: 50, 127: 50},
     **{1000: 300, 4000: 100, 65_535: 2, 65_536: 2, 100_000: 3},
 }
-
-
-@pytest.fixture
-def many_files() -> Iterator[None]:
-    """Let this process have as many sockets open as there are clients."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 20_000), hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @contextmanager

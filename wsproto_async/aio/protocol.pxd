@@ -5,6 +5,7 @@ from .arrival cimport Arrival
 from .flow cimport ReceiveQueue
 from .sender cimport Sender
 from .stream cimport StreamProtocol
+from .turns cimport Turns
 
 cdef object _OPEN
 cdef object _ANSWER
@@ -33,6 +34,7 @@ cdef class ProtocolCore(StreamProtocol):
     cdef public object send_progress
     cdef public long long tick
     cdef public int place
+    cdef unsigned int _turn
     cdef bint _is_awaited
     cdef bint _takes_part
     cdef bint _is_behind
@@ -47,11 +49,13 @@ cdef class ProtocolCore(StreamProtocol):
     cdef readonly int pauses
 
     cpdef buffer_updated(self, Py_ssize_t nbytes)
+    @cython.locals(turns=Turns)
     cdef _received(self, Py_ssize_t size)
     cdef _watch_frame(self)
     cdef _parse_and_wake(self)
     @cython.locals(connection=Connection, queue=ReceiveQueue)
     cdef _parse(self)
+    cdef _put_off(self)
     cdef _go_on_soon(self)
     cdef _handle(self, object event)
     cdef bint _has_arrived(self) except -1

@@ -67,6 +67,7 @@ class ProtocolCore(StreamProtocol):
         "_queue",
         "_read_limit",
         "_takes_part",
+        "_turn",
         "_was_full_read",
         "admitted_as",
         "bytes_received",
@@ -118,6 +119,7 @@ class ProtocolCore(StreamProtocol):
         self._is_ended = False
         self._is_over_budget = False
         self._was_full_read = False
+        self._turn = 0  # in which it has last been read
         self.frame_progress: FrameProgress | None = None  # while there is a frame to watch
         self.send_progress: SendProgress | None = None
         self.is_reading_paused = False
@@ -157,7 +159,12 @@ class ProtocolCore(StreamProtocol):
     def _received(self, size: int) -> None:
         self.bytes_received += size
         if not (self._was_full_read or self.is_reading_on):
-            self.connection.set_budget(self._shared.turns.budget)
+            turns = self._shared.turns
+            self.connection.set_budget(turns.budget)
+            if turns.is_long(self.loop) and self._turn == turns.number:
+                self._put_off()
+                return
+            self._turn = turns.number
         self._was_full_read = size >= _FULL_READ
         self.sender.cork()
         try:
@@ -247,6 +254,14 @@ class ProtocolCore(StreamProtocol):
         if connection.output_size:
             self.sender.written()
         self._control_reading()
+
+    def _put_off(self) -> None:
+        """Look at what has been read in the next turn of the loop, and read no more until then."""
+        self.connection.return_data()
+        if not self._is_over_budget:
+            self._is_over_budget = True
+            self.loop.call_soon(self.go_on, self._shared.turns.budget)
+            self._control_reading()
 
     def _go_on_soon(self) -> None:
         """The rest of the input waits for the next turn of the loop, and reading with it."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from socket import socket
+from time import monotonic
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -34,8 +35,7 @@ Handler = Callable[[WebSocket], Awaitable[None]]
 _TASK_NAME: Final = "wsproto_async connection"
 _LAST_GRACE: Final = 1.0  # seconds for handlers to end after they were cancelled
 _TURNED_AWAY: Final = 1.0  # seconds for who is turned away to read why
-_CLOSED_AT_ONCE: Final = 100  # connections; then the loop gets a turn
-_SPREAD_STEP: Final = 0.05  # seconds
+_CLOSING: Final = 0.01  # seconds; then the loop gets a turn
 
 
 class Listener(Protocol):
@@ -198,12 +198,17 @@ class Server:
 
     async def _close_all(self, code: int, reason: str, spread: float) -> None:
         protocols = tuple(self._websockets)
-        steps = max(int(spread / _SPREAD_STEP), 1)
-        at_once = _CLOSED_AT_ONCE if steps == 1 else -(-len(protocols) // steps)
-        for start in range(0, len(protocols), at_once):
-            for protocol in protocols[start : start + at_once]:
-                protocol.close(code, reason)
-            await asyncio.sleep(0 if steps == 1 else _SPREAD_STEP)
+        begun = monotonic()
+        until = begun + _CLOSING
+        for number, protocol in enumerate(protocols):
+            left = monotonic()
+            pause = max(begun + spread * number / len(protocols) - left, 0)
+            if pause or left >= until:
+                await asyncio.sleep(pause)
+                back = monotonic()
+                others = back - left - pause
+                until = back + max(others, _CLOSING)  # half of the time, if the loop is busy
+            protocol.close(code, reason)
 
     def _end_now(self) -> None:
         for task in tuple(self._lingering):
