@@ -83,8 +83,11 @@ def accept_extension(
 
     Raises InvalidHeader if the field is malformed.
     """
+    offers = parse_extensions(headers)
+    if not offers:
+        return None, None
     by_name = {extension.name: extension for extension in supported}
-    for name, parameters in parse_extensions(headers):
+    for name, parameters in offers:
         accepted = by_name[name].accept(parameters) if name in by_name else None
         if accepted is not None:
             return _format(name, accepted[0]), accepted[1]

@@ -38,7 +38,8 @@ def build_request(start: tuple[str, str], headers: Headers) -> Request:
     hosts = headers.get_all("Host")
     if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
         raise InvalidMessage("exactly one valid Host header is required")
-    if "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0":
+    lengths = headers.get_all("Content-Length")
+    if "Transfer-Encoding" in headers or (lengths and lengths != ["0"]):
         raise InvalidMessage("request has a body")
     if absolute := _ABSOLUTE_FORM.fullmatch(target):
         if absolute[1].lower() != hosts[0].lower():
@@ -73,6 +74,9 @@ def check_upgrade(request: Request) -> str:
 
 
 def _has_token(headers: Headers, name: str, token: str) -> bool:
+    values = headers.get_all(name)
+    if len(values) == 1 and values[0].lower() == token:
+        return True
     return token in map(str.lower, parse_list(headers, name))
 
 
