@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextvars import copy_context
 from socket import socket
 from types import TracebackType
@@ -16,7 +16,9 @@ from ..handshake.http11 import Request, Response
 from ..handshake.server import refusal
 from ..sansio.server import ServerConnection
 from ..sansio.state import State
+from .acceptor import Acceptor
 from .admission import Admission
+from .bind import set_user_timeout
 from .flow import Waiters
 from .probes import Probes
 from .protocol import ProtocolCore, WebSocketProtocol
@@ -36,6 +38,7 @@ _LAST_GRACE: Final = 1.0  # seconds for handlers to end after they were cancelle
 _TURNED_AWAY: Final = 1.0  # seconds for who is turned away to read why
 _CLOSED_AT_ONCE: Final = 100  # connections; then the loop gets a turn
 _SPREAD_STEP: Final = 0.05  # seconds
+_GLANCE: Final = 0.02  # seconds
 
 
 class Listener(Protocol):
@@ -73,6 +76,7 @@ class Server:
         self._record = Record(settings.log)
         self._loop = asyncio.get_running_loop()
         self._listeners: list[Listener] = []
+        self._beside: list[Acceptor] = []
         self._sockets: tuple[socket, ...] = ()
         self._port: int | None = None
         self._websockets: dict[ProtocolCore, WebSocket] = {}
@@ -94,9 +98,22 @@ class Server:
         address = self._sockets[0].getsockname()
         self._port = address[1] if isinstance(address, tuple) else None
 
+    def listen_beside(self, sockets: Sequence[socket]) -> None:
+        """Accept on these listening sockets too, in place of those of the call before.
+
+        They are closed when nothing is accepted on them any more.
+        """
+        for acceptor in self._beside:
+            acceptor.close()
+        own = self._listeners[0]
+        assert isinstance(own, Acceptor)
+        for sock in sockets:
+            set_user_timeout(sock, self._settings.send_timeout)
+        self._beside = [own.beside(sock) for sock in sockets]
+
     def stop_listening(self) -> None:
         """Accept no more connections."""
-        for listener in self._listeners:
+        for listener in (*self._listeners, *self._beside):
             listener.close()
 
     # What it is
@@ -234,6 +251,12 @@ class Server:
         self.close()
         await self.wait_closed()
 
+    async def wait_for_handshakes(self) -> None:
+        """Wait until no opening handshake is under way; best after ``stop_listening``."""
+        while under_way := _connecting(self._websockets):
+            while under_way := _connecting(under_way):  # noqa: ASYNC110 - nobody announces the last
+                await asyncio.sleep(_GLANCE)
+
     # Called by the protocols
 
     def connection_made(self, protocol: ProtocolCore) -> None:
@@ -357,6 +380,10 @@ class Server:
             return None
         self._record.shed += 1
         return _unavailable(why)
+
+
+def _connecting(protocols: Iterable[ProtocolCore]) -> list[ProtocolCore]:
+    return [each for each in protocols if each.connection.state is State.CONNECTING]
 
 
 def _unavailable(why: str) -> Response:
