@@ -107,8 +107,22 @@ async def test_at_once_does_not_wait_for_the_loop() -> None:
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGINT)
         assert seen == ["at once", "at once"]
+        signal.raise_signal(signal.SIGTERM)  # which changes nothing
         await until(lambda: len(seen) == 4)
         assert seen[2:] == ["first", "second"]
+
+
+async def test_which_signals_count_can_be_said() -> None:
+    seen: list[str] = []
+    previous = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        with on_stop_signal(lambda: seen.append("hangup"), numbers=[signal.SIGHUP]):
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+            await send(signal.SIGHUP, seen, 1)
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+        assert seen == ["hangup"]
+    finally:
+        signal.signal(signal.SIGHUP, previous)
 
 
 class WithoutSignals(asyncio.SelectorEventLoop):

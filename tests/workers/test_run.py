@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from programs import Start
 
 import wsproto_async
 from wsproto_async import ConnectionClosedOK, WebSocket, connect, run
@@ -129,8 +130,10 @@ def test_it_raises_what_serve_raises() -> None:
 
 
 PROGRAM = """
-import asyncio, logging, sys, time
+import asyncio, logging, re, signal, sys, time
 from wsproto_async import run
+
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
 
 async def handler(ws):
     print("open", flush=True)
@@ -153,7 +156,13 @@ async def blocker(ws):
     print("blocked", flush=True)
     time.sleep(600)
 
-handler = {"swallower": swallower, "blocker": blocker}.get(sys.argv[1], handler)
+async def holder(ws):
+    print("open", flush=True)
+    await ws.recv()
+    print("blocked", flush=True)
+    re.match("(a+)+$", "a" * 99 + "b")  # which lets no other thread run
+
+handler = {"swallower": swallower, "blocker": blocker, "holder": holder}.get(sys.argv[1], handler)
 if sys.argv[1] == "configured":
     logging.basicConfig(level=logging.WARNING, format="mine %(message)s")
 run(handler, int(sys.argv[2]), grace=float(sys.argv[3]))
@@ -225,7 +234,7 @@ def program() -> Callable:
     return start
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_program_ends_with_status_0(program: Callable, number: signal.Signals) -> None:
     with program("plain") as running:
         with running.connect() as sock:
@@ -267,11 +276,14 @@ def test_a_second_signal_ends_a_handler_that_will_not_be_cancelled(program: Call
         running.process.send_signal(signal.SIGTERM)
         status, output, errors = running.end()
         assert (status, output) == (1, "")
-        assert "swallower" not in errors.partition("Timeout")[0]
+        assert "swallower" not in errors.partition("does not stop by itself")[0]
 
 
-def test_a_second_signal_ends_a_handler_that_blocks_the_event_loop(program: Callable) -> None:
-    with program("blocker", 600) as running, running.connect() as sock:
+@pytest.mark.parametrize("kind", ["blocker", "holder"])
+def test_a_second_signal_ends_a_handler_that_blocks_the_event_loop(
+    program: Callable, kind: str
+) -> None:
+    with program(kind, 600) as running, running.connect() as sock:
         sock.sendall(b"\x81\x80\0\0\0\0")
         assert running.process.stdout.readline() == "blocked\n"
         running.process.send_signal(signal.SIGTERM)
@@ -279,7 +291,53 @@ def test_a_second_signal_ends_a_handler_that_blocks_the_event_loop(program: Call
         running.process.send_signal(signal.SIGTERM)
         status, output, errors = running.end()
         assert (status, output) == (1, "")
-        assert "in blocker" in errors  # it shows where
+        assert f"in {kind}" in errors  # it shows where
+
+
+def test_more_signals_change_nothing(program: Callable) -> None:
+    with program("blocker", 600) as running, running.connect() as sock:
+        sock.sendall(b"\x81\x80\0\0\0\0")
+        assert running.process.stdout.readline() == "blocked\n"
+        for _ in range(6):
+            running.process.send_signal(signal.SIGTERM)
+            time.sleep(0.1)  # else some of them might be one
+        assert running.end()[:2] == (1, "")
+
+
+LOADING = """
+import signal, sys, time
+from wsproto_async.workers.run import run_loaded
+
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
+
+def load():
+    print("loading", flush=True)
+    time.sleep(600)
+
+run_loaded(load, 0, workers=int(sys.argv[1]), grace=10, heartbeat_timeout=30)
+print("returned", flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("workers", "number"),
+    [
+        ("1", signal.SIGINT),
+        ("1", signal.SIGTERM),
+        ("1", signal.SIGHUP),
+        ("2", signal.SIGINT),
+        ("2", signal.SIGTERM),
+    ],
+)
+def test_a_signal_ends_it_while_it_loads(
+    start: Start, workers: str, number: signal.Signals
+) -> None:
+    """That there is a handler is what counts: process 1 of a container has no default action."""
+    program = start(LOADING, workers)
+    program.wait_for("loading")
+    program.send(number)
+    assert program.end() == 0
+    assert program.lines == ["loading\n", "returned\n"]
 
 
 def test_the_grace_ends_it_as_well(program: Callable) -> None:
@@ -295,6 +353,11 @@ def test_what_workers_cannot_be_made_of() -> None:
         run(lambda ws: None, 0, workers=0)
     with pytest.raises(ValueError, match="heartbeat_timeout must be at least 2 s"):
         run(lambda ws: None, 0, workers=2, heartbeat_timeout=1)
+    for seconds in (float("inf"), float("nan"), -1, 1e12):
+        with pytest.raises(ValueError, match="grace must be"):
+            run(lambda ws: None, 0, grace=seconds)
+        with pytest.raises(ValueError, match="heartbeat_timeout must be"):
+            run(lambda ws: None, 0, workers=2, heartbeat_timeout=seconds)
     with pytest.raises(TypeError, match="unexpected keyword argument 'prot'"):
         run(lambda ws: None, 0, workers=2, prot=1)
     with pytest.raises(RuntimeError, match="no other threads"):

@@ -7,10 +7,21 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from programs import GOING_AWAY, REQUEST, Program, Start, connect, eventually, is_alive, read_all
+from programs import (
+    GOING_AWAY,
+    PATIENCE,
+    REQUEST,
+    Program,
+    Start,
+    connect,
+    eventually,
+    is_alive,
+    read_all,
+)
 
 PROGRAM = """
 import asyncio, os, sys, time
@@ -23,6 +34,10 @@ async def handler(ws):
         if message == "block":
             print("blocked", flush=True)
             time.sleep(600)
+        if message == "tidy":
+            await ws.wait_closed()
+            await asyncio.sleep(3)
+            print("tidied", flush=True)
         if message == "exit":
             os._exit(3)
         while message == "stubborn":
@@ -147,7 +162,8 @@ def test_a_second_signal_waits_for_nobody(serving: Callable, what: str) -> None:
         until_one_has_ended(program)
         program.send(signal.SIGHUP)  # which makes no worker any more
         program.send(signal.SIGTERM)
-        assert program.end() == 0
+        assert program.end() == 1
+    assert program.found("WARNING .*(ended: .*)") == ["ended: killed, it did not stop in time"]
     assert len(program.workers(2)) == 2
 
 
@@ -162,7 +178,9 @@ def test_the_grace_is_bounded(serving: Callable) -> None:
         say(sock, "block")
         program.wait_for("blocked")
         program.send(signal.SIGTERM)
-        assert program.end() == 0
+        assert program.end() == 1
+    assert program.found("WARNING .*(ended: .*)") == ["ended: exit status 1"]
+    assert program.found("in handler")  # it shows where
     assert not any(map(is_alive, program.workers(2)))
 
 
@@ -191,6 +209,7 @@ def test_no_connection_is_refused_by_a_rolling_restart(serving: Callable) -> Non
 def test_handshakes_under_way_are_completed_before_a_worker_retires(serving: Callable) -> None:
     program = serving()
     workers = program.workers(2)
+    eventually(lambda: descriptors(workers[0]) == descriptors(workers[1]))  # nothing is lent
     at_rest = sum(map(descriptors, workers))
     socks = [socket.create_connection(("127.0.0.1", program.port)) for _ in range(16)]
     for sock in socks:
@@ -206,12 +225,29 @@ def test_handshakes_under_way_are_completed_before_a_worker_retires(serving: Cal
             assert sock.recv(13) == b"HTTP/1.1 101 "
 
 
+def test_a_worker_that_retires_has_all_of_its_grace(serving: Callable) -> None:
+    """Those that never send their request take nothing of it."""
+    program = serving(grace=4)
+    with ExitStack() as silent:
+        for _ in range(16):
+            silent.enter_context(socket.create_connection(("127.0.0.1", program.port)))
+        with connect_to(program, program.workers(2)[0]) as sock:
+            say(sock, "tidy")
+            program.send(signal.SIGHUP)
+            assert read_all(sock) == GOING_AWAY
+        program.wait_for("tidied")
+    assert not program.found("WARNING")
+
+
 def test_a_second_sighup_is_one_more_restart(serving: Callable) -> None:
     program = serving()
     program.send(signal.SIGHUP)
     program.workers(3)
     for _ in range(3):
         program.send(signal.SIGHUP)
+    program.wait_for(
+        r"SIGHUP: worker \d \(process \d+\) is (?:starting|ending); the restart follows"
+    )
     program.workers(6)
     eventually(lambda: len(children(program.process.pid)) == 2)
     program.send(signal.SIGTERM)
@@ -304,10 +340,11 @@ def test_a_port_that_is_taken_is_an_error(serving: Callable, start: Start) -> No
 
 UNREADY = """
 import os, sys, time
-from wsproto_async import serve
+from wsproto_async.workers import supervisor
 from wsproto_async.workers.run import run_loaded
 
-async def handler(ws): ...
+async def handler(ws):
+    await ws.send(str(os.getpid()))
 
 def load():
     {}
@@ -321,7 +358,8 @@ run_loaded(load, 0, workers=2, grace=10, heartbeat_timeout=2)
     ("what", "status", "how"),
     [
         ("raise RuntimeError('sorry')", 1, "exit status 1"),
-        ("os._exit(7)", 1, "exit status 7"),
+        ("os._exit(7)", 7, "exit status 7"),
+        ("sys.exit(0)", 0, "exit status 0"),
         ("os.kill(os.getpid(), 9)", 1, "SIGKILL"),
         ("sys.exit(2)", 2, "exit status 2"),
     ],
@@ -338,6 +376,67 @@ def test_a_worker_may_take_its_time_to_start(start: Start) -> None:
     program = start(UNREADY.format("time.sleep(3)"))
     program.workers(2)
     assert not program.found("WARNING")
+
+
+HANGS = UNREADY.format("os.path.exists('bad') and time.sleep(600)")
+SOON = "supervisor._STARTING = 1\n"  # 2 seconds
+
+
+def test_it_may_not_take_for_ever(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "bad").touch()
+    program = start(HANGS.replace("run_loaded(load", f"{SOON}run_loaded(load"))
+    assert program.end() == 1
+    assert program.found("ERROR .*(ended .*)") == [
+        "ended before it was ready: killed, it was not ready in 2 s; giving up"
+    ]
+
+
+def test_a_restart_that_hangs_is_over_in_time(start: Start, tmp_path: Path) -> None:
+    program = start(HANGS.replace("run_loaded(load", f"{SOON}run_loaded(load"))
+    workers = program.workers(2)
+    (tmp_path / "bad").touch()
+    program.send(signal.SIGHUP)
+    eventually(lambda: len(children(program.process.pid)) == 3)
+    program.send(signal.SIGHUP)
+    program.wait_for(r"SIGHUP: worker 1 \(process \d+\) is starting; the restart follows")
+    (tmp_path / "bad").unlink()
+    program.wait_for("it was not ready in 2 s; the others go on")
+    assert all(map(is_alive, workers)) or len(program.workers(2)) > 2
+    program.workers(4)
+
+
+def test_a_sighup_that_comes_too_early_says_so(start: Start) -> None:
+    program = start(UNREADY.format("time.sleep(1)"))
+    eventually(lambda: children(program.process.pid))
+    program.send(signal.SIGHUP)
+    program.wait_for("SIGHUP: not all workers are ready yet; the restart follows")
+    program.workers(4)
+
+
+def test_others_serve_the_share_of_a_worker_that_is_not_there(start: Start, tmp_path: Path) -> None:
+    program = start(HANGS)
+    first, second = program.workers(2)
+    eventually(lambda: descriptors(first) == descriptors(second))  # nothing is lent
+    at_rest = descriptors(second)
+    (tmp_path / "bad").touch()
+    os.kill(first, signal.SIGSTOP)
+    address = ("127.0.0.1", program.port)
+    with ExitStack() as stack:
+        waiting = [
+            stack.enter_context(socket.create_connection(address, PATIENCE)) for _ in range(16)
+        ]
+        os.kill(first, signal.SIGKILL)
+        for sock in waiting:
+            sock.sendall(REQUEST)
+            assert sock.recv(13) == b"HTTP/1.1 101 "
+    for _ in range(16):
+        with program.connect() as sock:
+            assert pid_of(sock) == second
+    (tmp_path / "bad").unlink()
+    (hanging,) = {int(pid) for pid in children(program.process.pid)} - {second}
+    os.kill(hanging, signal.SIGKILL)
+    connect_to(program, program.workers(3)[2]).close()
+    eventually(lambda: descriptors(second) <= at_rest + LAZY)  # it has given them back
 
 
 def test_a_restart_that_fails_leaves_the_old_workers(start: Start, tmp_path: Path) -> None:

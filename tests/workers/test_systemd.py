@@ -6,8 +6,10 @@ import os
 import re
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -81,6 +83,18 @@ def test_notify(manager: Manager) -> None:
     assert before <= int(moment.removeprefix("MONOTONIC_USEC=")) <= time.monotonic_ns() // 1000
 
 
+def test_a_manager_that_does_not_read_stops_nobody(manager: Manager) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)
+        with suppress(BlockingIOError):
+            while True:
+                sock.sendto(b"full", manager.sock.getsockname())
+    thread = threading.Thread(target=systemd.notify, args=["WATCHDOG=1"], daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+
+
 @pytest.mark.parametrize("address", ["", "relative", "/nowhere/at/all", "@nobody-is-there"])
 def test_where_nobody_listens_nothing_happens(
     monkeypatch: pytest.MonkeyPatch, address: str
@@ -114,11 +128,58 @@ def test_watchdog_interval(
     assert systemd.watchdog_interval() == seconds
 
 
-def test_sockets_of_another_process_are_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LISTEN_PID", "1")
-    monkeypatch.setenv("LISTEN_FDS", "1")
-    assert systemd.listening_sockets() == []
+@pytest.mark.parametrize(
+    ("pid", "count"), [("1", "1"), (None, "1"), ("ours", "many"), ("ours", "0")]
+)
+def test_sockets_of_another_process_are_not_ours(
+    monkeypatch: pytest.MonkeyPatch, pid: str | None, count: str
+) -> None:
+    monkeypatch.delenv("LISTEN_PID", raising=False)
+    if pid is not None:
+        monkeypatch.setenv("LISTEN_PID", str(os.getpid()) if pid == "ours" else pid)
+    monkeypatch.setenv("LISTEN_FDS", count)
+    with pytest.raises(OSError, match=f"passes no sockets to process {os.getpid()}"):
+        systemd.listening_sockets()
     assert "LISTEN_FDS" not in os.environ
+
+
+def test_without_systemd_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LISTEN_FDS", raising=False)
+    assert systemd.listening_sockets() == []
+
+
+OF_NO_USE = """
+import os, socket, sys
+from wsproto_async.workers.systemd import listening_sockets
+
+sock = {}
+descriptor = sock.detach()
+os.dup2(descriptor, 3)
+if descriptor != 3: os.close(descriptor)
+os.environ |= {{"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}}
+try:
+    listening_sockets()
+except OSError as exc:
+    print(exc.strerror)
+"""
+
+
+@pytest.mark.parametrize(
+    "sock",
+    [
+        "socket.socket()",
+        "socket.socket(type=socket.SOCK_DGRAM)",
+        "socket.socketpair()[0]",
+        "open('/dev/null', 'rb', 0)",
+    ],
+)
+def test_a_socket_that_does_not_listen_is_an_error(start: Start, sock: str) -> None:
+    source = OF_NO_USE.format(sock)
+    if sock.startswith("open"):
+        source = source.replace("sock.detach()", "os.dup(sock.fileno())")
+    program = start(source)
+    assert program.end() == 0
+    assert program.lines == ["descriptor 3, passed by LISTEN_FDS, is no listening stream socket\n"]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

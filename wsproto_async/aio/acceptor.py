@@ -148,6 +148,14 @@ class Acceptor:
         finally:
             self._reserve = _open_reserve()
 
+    def beside(self, sock: socket.socket) -> Acceptor:
+        """Accept on another listening socket as on this one."""
+        send_small_frames_at_once(sock)
+        sock.setblocking(False)
+        acceptor = Acceptor(self._loop, sock, self._make, self._log, self._is_plain)
+        acceptor.resume()
+        return acceptor
+
     def close_reserve(self) -> None:
         """Give up the descriptor in reserve."""
         if self._reserve is not None:

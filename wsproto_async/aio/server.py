@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextvars import copy_context
 from socket import socket
 from time import monotonic
@@ -17,7 +17,9 @@ from ..handshake.http11 import Request, Response
 from ..handshake.server import refusal
 from ..sansio.server import ServerConnection
 from ..sansio.state import State
+from .acceptor import Acceptor
 from .admission import Admission
+from .bind import set_user_timeout
 from .flow import Waiters
 from .probes import Probes
 from .protocol import ProtocolCore, WebSocketProtocol
@@ -36,6 +38,7 @@ _TASK_NAME: Final = "wsproto_async connection"
 _LAST_GRACE: Final = 1.0  # seconds for handlers to end after they were cancelled
 _TURNED_AWAY: Final = 1.0  # seconds for who is turned away to read why
 _CLOSING: Final = 0.01  # seconds; then the loop gets a turn
+_GLANCE: Final = 0.02  # seconds
 
 
 class Listener(Protocol):
@@ -73,6 +76,7 @@ class Server:
         self._record = Record(settings.log)
         self._loop = asyncio.get_running_loop()
         self._listeners: list[Listener] = []
+        self._beside: list[Acceptor] = []
         self._sockets: tuple[socket, ...] = ()
         self._port: int | None = None
         self._websockets: dict[ProtocolCore, WebSocket] = {}
@@ -94,9 +98,22 @@ class Server:
         address = self._sockets[0].getsockname()
         self._port = address[1] if isinstance(address, tuple) else None
 
+    def listen_beside(self, sockets: Sequence[socket]) -> None:
+        """Accept on these listening sockets too, in place of those of the call before.
+
+        They are closed when nothing is accepted on them any more.
+        """
+        for acceptor in self._beside:
+            acceptor.close()
+        own = self._listeners[0]
+        assert isinstance(own, Acceptor)
+        for sock in sockets:
+            set_user_timeout(sock, self._settings.send_timeout)
+        self._beside = [own.beside(sock) for sock in sockets]
+
     def stop_listening(self) -> None:
         """Accept no more connections."""
-        for listener in self._listeners:
+        for listener in (*self._listeners, *self._beside):
             listener.close()
 
     # What it is
@@ -239,6 +256,12 @@ class Server:
         self.close()
         await self.wait_closed()
 
+    async def wait_for_handshakes(self) -> None:
+        """Wait until no opening handshake is under way; best after ``stop_listening``."""
+        while under_way := _connecting(self._websockets):
+            while under_way := _connecting(under_way):  # noqa: ASYNC110 - nobody announces the last
+                await asyncio.sleep(_GLANCE)
+
     # Called by the protocols
 
     def connection_made(self, protocol: ProtocolCore) -> None:
@@ -362,6 +385,10 @@ class Server:
             return None
         self._record.shed += 1
         return _unavailable(why)
+
+
+def _connecting(protocols: Iterable[ProtocolCore]) -> list[ProtocolCore]:
+    return [each for each in protocols if each.connection.state is State.CONNECTING]
 
 
 def _unavailable(why: str) -> Response:

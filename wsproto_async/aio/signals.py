@@ -1,11 +1,11 @@
-"""SIGINT (Ctrl-C) and SIGTERM: a server that is told to stop stops gracefully."""
+"""SIGINT (Ctrl-C) and its like: a server that is told to stop stops gracefully."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -15,12 +15,16 @@ __all__ = ["on_stop_signal"]
 
 @contextmanager
 def on_stop_signal(
-    *actions: Callable[[], object], at_once: Callable[[], object] | None = None
+    *actions: Callable[[], object],
+    at_once: Callable[[], object] | None = None,
+    numbers: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
 ) -> Iterator[None]:
-    """Call the first action at the first SIGINT or SIGTERM, the second at the second, and so on.
+    """Call the first action at the first of these signals, the second at the second, and so on.
 
-    The event loop calls them. ``at_once`` is called by the signal itself, even while a handler
-    keeps the loop from running. After the last action, signals act as they do in any program.
+    The event loop calls them. After the last action, signals act as they do in any program.
+
+    ``at_once`` is called by each signal itself, even while a handler keeps the loop from running.
+    It sees to the end: so with it, signals after the last action change nothing.
 
     A signal that the application handles, or ignores, is left alone, and so are all outside of
     the main thread.
@@ -34,16 +38,17 @@ def on_stop_signal(
         if not remaining:
             return  # signals may come faster than they are handled
         action = remaining.pop(0)
-        if not remaining:
+        if not remaining and at_once is None:
             for each in previous:
-                signal.signal(each, _DEFAULTS[each])
+                is_interrupt = each == signal.SIGINT
+                signal.signal(each, signal.default_int_handler if is_interrupt else signal.SIG_DFL)
             previous.clear()
+        loop.call_soon_threadsafe(action)
         if at_once is not None:
             at_once()
-        loop.call_soon_threadsafe(action)
 
     if threading.current_thread() is threading.main_thread():
-        for number in _DEFAULTS:
+        for number in numbers:
             handler = signal.getsignal(number)
             if _is_default(handler):
                 signal.signal(number, act)
@@ -53,12 +58,6 @@ def on_stop_signal(
     finally:
         for number, handler in tuple(previous.items()):
             signal.signal(number, handler)
-
-
-_DEFAULTS: dict[signal.Signals, Any] = {
-    signal.SIGINT: signal.default_int_handler,
-    signal.SIGTERM: signal.SIG_DFL,
-}
 
 
 def _is_default(handler: object) -> bool:

@@ -3,56 +3,87 @@
 from __future__ import annotations
 
 import asyncio
-import faulthandler
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Final
 
 from ..aio.serve import serve
 from ..aio.server import Server
 from ..aio.signals import on_stop_signal
+from .last_resort import call_off, last_resort
 from .systemd import notify, watchdog
 
-__all__ = ["LAST_GRACE", "Beside", "last_resort", "serve_here"]
+__all__ = ["EXIT_AFTER_GRACE", "Beside", "close", "serve_here"]
 
-LAST_GRACE: Final = 2.0
-"""Seconds that a process has for its end after the grace for its handlers."""
+EXIT_AFTER_GRACE: Final = 2.0
+"""Seconds after the grace for its handlers until a process exits that has not ended."""
 
-_AT_ONCE: Final = 1.5  # the same after a second signal
+_EXIT_AFTER_SECOND_SIGNAL: Final = 1.5
+
+# Windows has no SIGHUP.
+_STOP_SIGNALS: Final = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 
 Beside = Callable[[Server], AbstractContextManager[None]]
 """What goes on beside a server while it runs."""
 
 
 def serve_here(
-    starting: serve, grace: float | None, beside: Beside = lambda _: nullcontext()
+    make: Callable[[], serve], grace: float | None, beside: Beside = lambda _: nullcontext()
 ) -> None:
-    """Serve until SIGINT or SIGTERM, or until the server is closed, and return when all has ended.
+    """Make a server, serve until SIGINT, SIGTERM, SIGHUP or its end, and return when all has ended.
 
     What neither ends nor lets the event loop go on takes the process with it: it exits with
     status 1, and shows on stderr where it was.
 
-    Raises OSError if it cannot listen.
+    Raises what ``make`` raises, and OSError if it cannot listen.
     """
     try:
-        # Ctrl-C before the server has started.
-        with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(starting, grace, beside))
+        with suppress(KeyboardInterrupt), _signals_interrupt():
+            starting = make()
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(_serve(starting, grace, beside))
     finally:
-        faulthandler.cancel_dump_traceback_later()
+        call_off()
 
 
-def last_resort(seconds: float | None) -> None:
-    """Let the process exit in so many seconds, whatever it does; the last call counts."""
-    # Python's own thread for this needs no lock that a handler could hold.
-    if seconds is not None:
-        faulthandler.dump_traceback_later(seconds, exit=True, file=2)
+def close(server: Server, grace: float | None) -> None:
+    """Close a server; if it then does not end, the process does."""
+    server.close(grace=grace)
+    if grace is not None:
+        last_resort(grace + EXIT_AFTER_GRACE)
+
+
+@contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """Let the others act like Ctrl-C before the server has started, and after its end.
+
+    By default they would kill the process at once, or, if it is process 1, do nothing at all.
+    """
+    taken = []
+    if threading.current_thread() is threading.main_thread():
+        taken = [each for each in _STOP_SIGNALS if signal.getsignal(each) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
 
 
 async def _serve(starting: serve, grace: float | None, beside: Beside) -> None:
-    deadlines = [None if grace is None else grace + LAST_GRACE, _AT_ONCE]
+    deadlines = [None if grace is None else grace + EXIT_AFTER_GRACE, _EXIT_AFTER_SECOND_SIGNAL]
     server: Server | None = None
     is_told = False
+
+    def at_once() -> None:
+        seconds = deadlines.pop(0)
+        if seconds is not None:
+            last_resort(seconds)
 
     def stop() -> None:
         nonlocal is_told
@@ -66,7 +97,7 @@ async def _serve(starting: serve, grace: float | None, beside: Beside) -> None:
             server._end_now()
 
     # Before anybody can see that it listens: whoever does may send a signal.
-    with on_stop_signal(stop, end_now, at_once=lambda: last_resort(deadlines.pop(0))):
+    with on_stop_signal(stop, end_now, at_once=at_once, numbers=_STOP_SIGNALS):
         async with starting as server:
             if is_told:
                 stop()

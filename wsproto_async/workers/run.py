@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from ..aio.serve import serve
 from ..aio.server import Handler
+from ..aio.settings import check_timeout
 from .process import serve_here
 from .sockets import bind_each
 from .systemd import listening_sockets
@@ -23,6 +24,7 @@ Load = Callable[[], tuple[Handler, dict[str, Any]]]
 """Called in each process that serves, once: returns the handler, and further options of serve."""
 
 _BINDING: Final = ("host", "reuse_port", "backlog")
+_DAY: Final = 86_400.0  # what the system calls for timers take, and no mistake for None
 
 
 def run(
@@ -38,7 +40,8 @@ def run(
 
     Handlers have ``grace`` seconds to end, None for as long as they like. A second signal waits for
     nobody: connections are aborted, handlers cancelled, and what does not end even then takes the
-    process with it within two seconds, with exit status 1.
+    process with it within two seconds, with exit status 1. A process that serves alone takes SIGHUP
+    as SIGTERM.
 
     Runs on uvloop where that is installed. ``options`` are those of :func:`serve`. Without ``port``
     and ``sock`` it serves on the sockets that systemd passed. Unless logging is configured already,
@@ -47,14 +50,16 @@ def run(
     With more than one of ``workers`` this process becomes their supervisor, and each worker a
     process forked from it, with an event loop of its own. One that ends by itself is replaced: at
     once, then after pauses from 1 to 30 s. So is one whose event loop stands still for
-    ``heartbeat_timeout`` seconds, 2 or more; None for never. SIGHUP replaces all, one after
+    ``heartbeat_timeout`` seconds, 2 or more, or that takes ten times as long to start; None for
+    never. SIGHUP replaces all, one after
     another, without refusing a connection; the new ones run the code of this process again, while
     those of the command line load what is there then. The supervisor takes SIGINT, SIGTERM, SIGHUP
     and SIGCHLD over, whoever handled them.
 
-    Raises OSError if it cannot listen there; ValueError for ``workers`` below 1, and above 1 where
-    there is no ``os.fork``; RuntimeError if there are other threads or a running event loop, which
-    do not survive a fork; SystemExit if the first worker ends before it listens.
+    Raises OSError if it cannot listen there; ValueError for times above a day, for ``workers``
+    below 1, and above 1 where there is no ``os.fork``; RuntimeError if there are other threads or a
+    running event loop, which do not survive a fork; SystemExit if the first worker ends before it
+    listens, or a worker would not stop.
     """
     serve(handler, port, **options)  # raises here, not in each worker
     run_loaded(
@@ -80,8 +85,8 @@ def run_loaded(
     """Do what ``run`` does with a handler that is loaded where it is needed."""
     if workers < 1:
         raise ValueError("there must be a worker")
-    if heartbeat_timeout is not None and heartbeat_timeout < 2 * BEAT:
-        raise ValueError(f"heartbeat_timeout must be at least {2 * BEAT:g} s")
+    _check("grace", grace, 0)
+    _check("heartbeat_timeout", heartbeat_timeout, 2 * BEAT)
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(process)d %(levelname)s %(message)s"
@@ -90,9 +95,13 @@ def run_loaded(
     )
     if sock is None and port is None:
         sock = listening_sockets() or None
-    if workers == 1:
+
+    def make(sock: socket | Sequence[socket] | None) -> serve:
         handler, more = load()
-        serve_here(serve(handler, port, sock=sock, **options, **more), grace)
+        return serve(handler, port, sock=sock, **options, **more)
+
+    if workers == 1:
+        serve_here(lambda: make(sock), grace)
         return
     _check_fork()
     shared = [sock] if isinstance(sock, socket) else sock
@@ -105,9 +114,8 @@ def run_loaded(
         socks = bind_each(workers, port, **binding)
 
     def work(socks: Sequence[socket], channel: socket) -> None:
-        handler, more = load()
         serve_here(
-            serve(handler, sock=socks, **options, **more),
+            lambda: make(socks),
             grace,
             lambda server: in_touch(server, channel, grace),
         )
@@ -123,6 +131,12 @@ def run_loaded(
                 one.close()
     if status:
         raise SystemExit(status)
+
+
+def _check(name: str, seconds: float | None, least: float) -> None:
+    check_timeout(name, seconds)
+    if seconds is not None and not least <= seconds <= _DAY:
+        raise ValueError(f"{name} must be at least {least:g} s and at most {_DAY:g} s, or None")
 
 
 def _check_fork() -> None:

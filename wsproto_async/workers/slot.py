@@ -6,10 +6,10 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
-from socket import socket
+from socket import send_fds, socket
 from typing import Final
 
-from .worker import RETIRE
+from .worker import LEND, MOST_LENT, RETIRE
 
 __all__ = ["Slot", "WorkerProcess", "describe"]
 
@@ -33,6 +33,12 @@ class WorkerProcess:
         self.killed_at: float | None = None
         """When it is killed if it still runs; None for never."""
         self.why_killed = ""
+        self._lent: Sequence[socket] = []
+
+    @property
+    def is_serving(self) -> bool:
+        """Tell if it accepts connections, as far as is known."""
+        return self.is_ready and not self.is_told_to_end
 
     def __str__(self) -> str:
         return f"worker {self.slot.number} (process {self.pid})"
@@ -53,6 +59,13 @@ class WorkerProcess:
         self.killed_at = killed_at
         with suppress(OSError):  # it has just died
             self.channel.send(RETIRE)
+
+    def lend(self, socks: Sequence[socket]) -> None:
+        """Let it accept on these sockets too, and no more on those of the call before."""
+        if socks != self._lent:
+            with suppress(OSError):  # it has just died, or has long not read
+                send_fds(self.channel, [LEND], [sock.fileno() for sock in socks[:MOST_LENT]])
+                self._lent = socks
 
     def kill(self, why: str) -> None:
         self.why_killed = why

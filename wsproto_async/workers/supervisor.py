@@ -18,21 +18,22 @@ from functools import partial
 from typing import Final
 
 from .fork import SUPERVISED, fork, ignore
-from .process import LAST_GRACE
+from .process import EXIT_AFTER_GRACE
+from .restart import RollingRestart
 from .slot import Slot, WorkerProcess, describe
-from .systemd import notify, notify_reloading, watchdog_interval
+from .systemd import notify, watchdog_interval
+from .worker import UNTIL_GRACE
 
-__all__ = ["EXIT_USAGE", "Supervisor", "Work"]
-
-EXIT_USAGE: Final = 2
-"""The status of a program that was told to do what cannot be done, as argparse has it."""
+__all__ = ["Supervisor", "Work"]
 
 Work = Callable[[Sequence[socket.socket], socket.socket], None]
 """What a worker does, given its listening sockets and the socket to its supervisor."""
 
-_MARGIN: Final = LAST_GRACE + 1.0  # seconds for a worker's end after the grace
-_AT_ONCE: Final = 1.0  # the same after a second signal
+_KILL_AFTER_GRACE: Final = EXIT_AFTER_GRACE + 1.0  # seconds
+_KILL_AFTER_SECOND_SIGNAL: Final = 1.0  # seconds
+_STARTING: Final = 10  # times heartbeat_timeout, until a worker has to be ready
 _STOOD_STILL: Final = 0.5  # seconds that this process is late
+_STOPPED: Final = (0, -signal.SIGTERM)  # the latter while it did not serve yet, or any more
 
 _logger = logging.getLogger("wsproto_async.workers")
 
@@ -56,10 +57,8 @@ class Supervisor:
         self._is_complete = False
         self._stop_signals = 0
         self._status = 0
-        self._to_renew: list[Slot] = []
-        self._successor: WorkerProcess | None = None
-        self._retiring: WorkerProcess | None = None
-        self._is_renewal_due = False
+        self._restart = RollingRestart(self._slots, self._fork, self._retire)
+        self._is_restart_due = False
         self._selector = selectors.DefaultSelector()
         self._watchdog_interval = watchdog_interval()
         self._watchdog_at = time.monotonic()
@@ -112,10 +111,16 @@ class Supervisor:
     def _read_signals(self) -> None:
         for number in self._awake.recv(4096):
             if number == signal.SIGHUP:
-                self._is_renewal_due = True
+                self._restart_soon()
             elif number in (signal.SIGINT, signal.SIGTERM):
                 self._stop()
         self._reap()
+
+    def _restart_soon(self) -> None:
+        self._is_restart_due = True
+        why = self._restart.waits_for if self._is_complete else "not all workers are ready yet"
+        if why and not self._is_stopping:
+            _logger.info("SIGHUP: %s; the restart follows", why)
 
     def _read_worker(self, worker: WorkerProcess) -> None:
         try:
@@ -145,34 +150,39 @@ class Supervisor:
     def _time_left(self, now: float) -> float | None:
         moments = [slot.restart_at for slot in self._slots]
         for worker in self._workers.values():
-            moments += (worker.killed_at, self._silent_at(worker))
+            moments += (worker.killed_at, self._overdue_at(worker))
         if self._watchdog_interval is not None:
             moments.append(self._watchdog_at)
         return min((max(at - now, 0.0) for at in moments if at is not None), default=None)
 
-    def _silent_at(self, worker: WorkerProcess) -> float | None:
-        """When a worker has been silent for too long. While it starts it may take its time."""
-        if self._heartbeat_timeout is None or not worker.is_ready or worker.why_killed:
+    def _overdue_at(self, worker: WorkerProcess) -> float | None:
+        """When a worker has been silent for too long. While it starts it has more time."""
+        if self._heartbeat_timeout is None or worker.why_killed or worker.is_told_to_end:
             return None
-        return None if worker.is_told_to_end else worker.heard + self._heartbeat_timeout
+        return worker.heard + self._heartbeat_timeout * (1 if worker.is_ready else _STARTING)
 
     def _keep_time(self, now: float) -> None:
         for worker in self._workers.values():
             if worker.killed_at is not None and now >= worker.killed_at:
                 worker.kill("it did not stop in time")
-            silent_at = self._silent_at(worker)
-            if silent_at is not None and now >= silent_at:
-                worker.kill(f"its event loop stood still for {self._heartbeat_timeout:g} s")
+            overdue_at = self._overdue_at(worker)
+            if overdue_at is not None and now >= overdue_at:
+                what = (
+                    "its event loop stood still for" if worker.is_ready else "it was not ready in"
+                )
+                worker.kill(f"{what} {overdue_at - worker.heard:g} s")
         for slot in self._slots:
             if slot.restart_at is not None and now >= slot.restart_at:
                 self._start(slot)
         if self._watchdog_interval is not None and now >= self._watchdog_at:
             notify("WATCHDOG=1")
             self._watchdog_at = now + self._watchdog_interval
-        can_renew = self._is_complete and not self._is_renewing and not self._is_stopping
-        if self._is_renewal_due and can_renew:
-            self._is_renewal_due = False
-            self._begin_renewal()
+        if self._is_restart_due and self._can_restart():
+            self._is_restart_due = False
+            self._restart.begin()
+
+    def _can_restart(self) -> bool:
+        return self._is_complete and not self._restart.waits_for and not self._is_stopping
 
     # Workers come and go
 
@@ -184,8 +194,8 @@ class Supervisor:
             self._has_served = True
             for slot in self._slots[1:]:
                 self._start(slot)
-        if worker is self._successor:
-            self._succeed(worker)
+        self._restart.worker_ready(worker)
+        self._lend()
         if not self._is_complete and all(
             slot.worker is not None and slot.worker.is_ready for slot in self._slots
         ):
@@ -199,31 +209,26 @@ class Supervisor:
         if worker is worker.slot.worker:
             worker.slot.worker = None
         if self._is_stopping:
-            if worker.why_killed:
+            if os.waitstatus_to_exitcode(status) not in _STOPPED:
                 _logger.warning("%s ended: %s", worker, how)
-        elif worker is self._retiring:
-            if worker.why_killed:
-                _logger.warning("%s ended: %s", worker, how)
-            self._retiring = None
-            self._renew_next()
-        elif worker is self._successor:
-            _logger.error("%s ended before it was ready: %s; the others go on", worker, how)
-            self._successor = None
-            self._end_renewal()
-        elif not self._has_served:
+                self._status = self._status or 1
+            return
+        if not self._has_served:
             _logger.error("%s ended before it was ready: %s; giving up", worker, how)
-            is_usage = os.waitstatus_to_exitcode(status) == EXIT_USAGE
-            self._status = EXIT_USAGE if is_usage else 1
+            code = os.waitstatus_to_exitcode(status)
+            self._status = code if code >= 0 else 1
             self._stop()
-        else:
+            return
+        if not self._restart.worker_ended(worker, how):
             self._replace(worker, how)
+        self._lend()
 
     def _replace(self, worker: WorkerProcess, how: str) -> None:
         now = time.monotonic()
         delay = worker.slot.delay_after(now - worker.born)
         when = f"in {delay:g} s" if delay else "now"
         _logger.warning("%s ended: %s; another one starts %s", worker, how, when)
-        if self._successor is None or self._successor.slot is not worker.slot:
+        if not self._restart.is_starting_in(worker.slot):
             worker.slot.restart_at = now + delay
 
     def _start(self, slot: Slot) -> None:
@@ -236,48 +241,17 @@ class Supervisor:
             _logger.warning("worker %d cannot start: %s", slot.number, exc)
             slot.restart_at = time.monotonic() + slot.delay_after(0.0)
 
-    # The rolling restart
+    def _lend(self) -> None:
+        """Let the workers that serve accept on the sockets of those that do not.
 
-    @property
-    def _is_renewing(self) -> bool:
-        return bool(self._to_renew) or self._successor is not None or self._retiring is not None
-
-    def _begin_renewal(self) -> None:
-        _logger.info("restarting the workers, one after another")
-        notify_reloading()
-        self._to_renew = list(self._slots)
-        self._renew_next()
-
-    def _renew_next(self) -> None:
-        if not self._to_renew:
-            self._end_renewal()
-            return
-        slot = self._to_renew.pop(0)
-        slot.restart_at = None
-        try:
-            self._successor = self._fork(slot)
-        except OSError as exc:
-            _logger.error("worker %d cannot start: %s; the others go on", slot.number, exc)
-            self._end_renewal()
-
-    def _succeed(self, worker: WorkerProcess) -> None:
-        """A new worker serves: the old one may go."""
-        slot = worker.slot
-        old, slot.worker = slot.worker, worker
-        self._successor = None
-        slot.restart_at = None
-        if old is None:
-            self._renew_next()
-        else:
-            self._retiring = old
-            old.retire(self._end_of_grace())
-
-    def _end_renewal(self) -> None:
-        self._to_renew.clear()
-        notify("READY=1")
-        for slot in self._slots:
-            if slot.worker is None and slot.restart_at is None:
-                slot.restart_at = time.monotonic()
+        The kernel deals them their share, and nobody knows when there will be a worker for it.
+        """
+        serving = [worker for worker in self._workers.values() if worker.is_serving]
+        served = {sock for worker in serving for sock in worker.slot.socks}
+        idle = [sock for slot in self._slots for sock in slot.socks if sock not in served]
+        idle = list(dict.fromkeys(idle))  # slots may share theirs
+        for place, worker in enumerate(serving):
+            worker.lend(idle[place :: len(serving)])
 
     # The end
 
@@ -291,12 +265,17 @@ class Supervisor:
             if self._stop_signals == 1:
                 worker.stop(self._end_of_grace())
             elif self._stop_signals == 2:
-                worker.stop(time.monotonic() + _AT_ONCE)
+                worker.stop(time.monotonic() + _KILL_AFTER_SECOND_SIGNAL)
             else:
                 worker.kill("there was a third signal")
 
-    def _end_of_grace(self) -> float | None:
-        return None if self._grace is None else time.monotonic() + self._grace + _MARGIN
+    def _retire(self, worker: WorkerProcess) -> None:
+        worker.retire(self._end_of_grace(UNTIL_GRACE))
+
+    def _end_of_grace(self, begins_in: float = 0.0) -> float | None:
+        if self._grace is None:
+            return None
+        return time.monotonic() + begins_in + self._grace + _KILL_AFTER_GRACE
 
     # The processes
 

@@ -7,6 +7,7 @@ there is no systemd, nothing happens.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import time
@@ -27,19 +28,37 @@ _FIRST_DESCRIPTOR: Final = 3
 
 
 def listening_sockets() -> list[socket.socket]:
-    """Take over the sockets that systemd passed to this process; there may be none.
+    """Take over the sockets that systemd passed to this process; without systemd there are none.
 
     The variables that say so are unset, so that no child believes they are meant for it.
+
+    Raises OSError if they say that there are none for this process, or if one is of no use.
     """
     pid = os.environ.pop("LISTEN_PID", "")
-    count = os.environ.pop("LISTEN_FDS", "")
+    count = os.environ.pop("LISTEN_FDS", None)
     os.environ.pop("LISTEN_FDNAMES", None)
-    if pid != str(os.getpid()) or not count.isdecimal():
+    if count is None:
         return []
-    descriptors = range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + int(count))
-    for descriptor in descriptors:
+    if pid != str(os.getpid()) or not count.isdecimal() or int(count) == 0:
+        why = f"LISTEN_FDS={count} LISTEN_PID={pid} passes no sockets to process {os.getpid()}"
+        raise OSError(errno.EINVAL, why)
+    last = _FIRST_DESCRIPTOR + int(count)
+    return [_listening_socket(each) for each in range(_FIRST_DESCRIPTOR, last)]
+
+
+def _listening_socket(descriptor: int) -> socket.socket:
+    try:
         os.set_inheritable(descriptor, False)
-    return [socket.socket(fileno=descriptor) for descriptor in descriptors]
+        sock = socket.socket(fileno=descriptor)
+        if sock.type == socket.SOCK_STREAM and sock.getsockopt(
+            socket.SOL_SOCKET, socket.SO_ACCEPTCONN
+        ):
+            return sock
+        sock.close()
+    except OSError:
+        pass
+    why = f"descriptor {descriptor}, passed by LISTEN_FDS, is no listening stream socket"
+    raise OSError(errno.EINVAL, why)
 
 
 def notify(*states: str) -> None:
@@ -50,8 +69,9 @@ def notify(*states: str) -> None:
     if path[0] == "@":
         path = "\0" + path[1:]
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)  # a manager that does not read must not stop the event loop
         sock.connect(path)
-        sock.sendall("\n".join(states).encode())
+        sock.send("\n".join(states).encode())
 
 
 def notify_reloading() -> None:

@@ -1,21 +1,22 @@
 """A worker's side of what it has in common with its supervisor: one socket.
 
 The worker writes a byte each second, the first one when it listens. The supervisor writes one to
-retire it. The end of the stream is the end of the supervisor.
+retire it, and one with the listening sockets of others that it is to accept on as well. The end of
+the stream is the end of the supervisor.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from socket import socket
 from typing import Final
 
 from ..aio.server import Server
-from .process import LAST_GRACE, last_resort
+from .process import close
 
-__all__ = ["BEAT", "RETIRE", "in_touch"]
+__all__ = ["BEAT", "LEND", "MOST_LENT", "RETIRE", "UNTIL_GRACE", "in_touch"]
 
 BEAT: Final = 1.0
 """Seconds between two signs of life."""
@@ -23,14 +24,22 @@ BEAT: Final = 1.0
 RETIRE: Final = b"r"
 """Another worker has taken over: end, but refuse nobody."""
 
+LEND: Final = b"l"
+"""Accept on the sockets that come with it as well, in place of those that came before."""
+
+MOST_LENT: Final = 253
+"""As many as the system passes at once."""
+
 # Seconds for handshakes under way when the worker retires. Those of TLS are not seen, but short.
-_LAST_HANDSHAKES: Final = 5.0
+_HANDSHAKES: Final = 5.0
 _TLS_HANDSHAKES: Final = 0.5
-_GLANCE: Final = 0.02
+
+UNTIL_GRACE: Final = _TLS_HANDSHAKES + _HANDSHAKES
+"""Seconds that a worker which retires may take until the grace for its handlers begins."""
 
 
 @contextmanager
-def in_touch(server: Server, channel: socket, grace: float | None) -> Iterator[None]:
+def in_touch(server: Server, channel: socket.socket, grace: float | None) -> Iterator[None]:
     """Be in touch with the supervisor over ``channel`` while the running event loop serves."""
     contact = _Contact(server, channel, grace)
     contact.beat()
@@ -41,7 +50,7 @@ def in_touch(server: Server, channel: socket, grace: float | None) -> Iterator[N
 
 
 class _Contact:
-    def __init__(self, server: Server, channel: socket, grace: float | None) -> None:
+    def __init__(self, server: Server, channel: socket.socket, grace: float | None) -> None:
         self._server = server
         self._channel = channel
         self._grace = grace
@@ -60,33 +69,37 @@ class _Contact:
         self._loop.remove_reader(self._channel)
         if self._timer is not None:
             self._timer.cancel()
+        if self._retiring is not None:
+            self._retiring.cancel()
 
     def _read(self) -> None:
+        flags = getattr(socket, "MSG_CMSG_CLOEXEC", 0)  # where sockets are lent, it is there
         try:
-            told = self._channel.recv(1)
+            told, descriptors, _, _ = socket.recv_fds(self._channel, 1, MOST_LENT, flags)
         except BlockingIOError:
             return
         except ConnectionError:
-            told = b""
-        if told == RETIRE and self._server.is_serving():
-            self._retiring = self._loop.create_task(self._retire())
-        elif not told:
+            told, descriptors = b"", []
+        lent = [socket.socket(fileno=each) for each in descriptors]
+        if not told:
             self._loop.remove_reader(self._channel)
             self._close()
+        elif not self._server.is_serving():
+            for sock in lent:
+                sock.close()
+        elif told == RETIRE:
+            self._retiring = self._loop.create_task(self._retire())
+        elif told == LEND:
+            self._server.listen_beside(lent)
 
     def _close(self) -> None:
-        last_resort(None if self._grace is None else self._grace + LAST_GRACE)
-        self._server.close(grace=self._grace)
+        if self._server.is_serving():  # else a signal was first, and counts
+            close(self._server, self._grace)
 
     async def _retire(self) -> None:
-        # asyncio's servers forget what they have accepted in the turn in which they are closed.
-        for sock in self._server.sockets:
-            self._loop.remove_reader(sock)
-        await asyncio.sleep(_GLANCE)
         self._server.stop_listening()
         await asyncio.sleep(_TLS_HANDSHAKES)
         with suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_HANDSHAKES):
-                while self._server.stats().handshakes:  # noqa: ASYNC110 - nobody announces the last
-                    await asyncio.sleep(_GLANCE)
+            async with asyncio.timeout(_HANDSHAKES):
+                await self._server.wait_for_handshakes()
         self._close()
