@@ -56,5 +56,7 @@ async def test_there_are_none_by_default() -> None:
 
 @pytest.mark.parametrize("name", PATHS)
 def test_what_is_no_path(name: str) -> None:
-    with pytest.raises(ValueError, match="'livez' is not a path"):
+    with pytest.raises(
+        ValueError, match=f"^{name} must be a path that begins with /, not 'livez'$"
+    ):
         serve(handler, 0, **{name: "livez"})

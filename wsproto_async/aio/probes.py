@@ -13,9 +13,9 @@ class Probes:
     __slots__ = ("_liveness", "_readiness")
 
     def __init__(self, liveness: str | None, readiness: str | None) -> None:
-        for path in (liveness, readiness):
+        for name, path in (("liveness", liveness), ("readiness", readiness)):
             if path is not None and not path.startswith("/"):
-                raise ValueError(f"{path!r} is not a path")
+                raise ValueError(f"{name} must be a path that begins with /, not {path!r}")
         self._liveness = liveness
         self._readiness = readiness
 

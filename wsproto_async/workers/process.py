@@ -13,7 +13,10 @@ from ..aio.server import Server
 from ..aio.signals import on_stop_signal
 from .systemd import notify, watchdog
 
-__all__ = ["LAST_GRACE", "Beside", "last_resort", "serve_here"]
+__all__ = ["EXIT_USAGE", "LAST_GRACE", "Beside", "last_resort", "serve_here"]
+
+EXIT_USAGE: Final = 2
+"""The status of a program that was told to do what cannot be done, as argparse has it."""
 
 LAST_GRACE: Final = 2.0
 """Seconds that a process has for its end after the grace for its handlers."""

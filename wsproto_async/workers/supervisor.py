@@ -18,14 +18,11 @@ from functools import partial
 from typing import Final
 
 from .fork import SUPERVISED, fork, ignore
-from .process import LAST_GRACE
+from .process import EXIT_USAGE, LAST_GRACE
 from .slot import Slot, WorkerProcess, describe
 from .systemd import notify, notify_reloading, watchdog_interval
 
-__all__ = ["EXIT_USAGE", "Supervisor", "Work"]
-
-EXIT_USAGE: Final = 2
-"""The status of a program that was told to do what cannot be done, as argparse has it."""
+__all__ = ["Supervisor", "Work"]
 
 Work = Callable[[Sequence[socket.socket], socket.socket], None]
 """What a worker does, given its listening sockets and the socket to its supervisor."""
