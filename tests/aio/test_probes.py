@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
-from raw_peer import head, tcp_peer, until
+from raw_peer import UPGRADE, head, tcp_peer, until, within
 
 from wsproto_async import Response, Server, WebSocket, connect, serve
 
@@ -38,6 +39,30 @@ async def test_a_full_server_lives_but_is_not_ready() -> None:
             assert await get(server, "/readyz") == (503, b"not ready\n")
         await until(lambda: not server._websockets)
         assert await get(server, "/readyz") == (200, b"ok\n")
+
+
+async def test_a_server_that_is_closing_lives_but_is_not_ready() -> None:
+    async with (
+        serve(handler, 0, **PATHS) as server,
+        tcp_peer(server.port) as live,
+        tcp_peer(server.port) as ready,
+        tcp_peer(server.port) as late,
+        tcp_peer(server.port) as silent,
+    ):
+        await until(lambda: server.stats().handshakes == 4)
+        server.close()
+        await asyncio.sleep(0)
+        for peer, line, answer in (
+            (live, "GET /livez HTTP/1.1", b"200"),
+            (ready, "GET /readyz HTTP/1.1", b"503"),
+            (late, "GET / HTTP/1.1", b"503"),
+        ):
+            await peer.send(head(line, *UPGRADE[1:]))
+            assert (await peer.read_head())[9:12] == answer
+            peer.sock.close()
+        await within(3, server.wait_closed())
+        with pytest.raises((EOFError, ConnectionError)):
+            await silent.take(1)
 
 
 async def test_hooks_are_not_asked() -> None:

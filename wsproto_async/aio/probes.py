@@ -19,9 +19,13 @@ class Probes:
         self._liveness = liveness
         self._readiness = readiness
 
+    def are_there(self) -> bool:
+        """Tell if there are any probes."""
+        return self._liveness is not None or self._readiness is not None
+
     def answer(self, request: Request, is_ready: bool) -> Response | None:
         """Return the response to a probe, None if the request is none."""
-        if self._liveness is None and self._readiness is None:
+        if not self.are_there():
             return None
         path = request.path.partition("?")[0]
         if path == self._liveness:

@@ -38,6 +38,7 @@ Handler = Callable[[WebSocket], Awaitable[None]]
 _TASK_NAME: Final = "wsproto_async connection"
 _LAST_GRACE: Final = 1.0  # seconds for handlers to end after they were cancelled
 _TURNED_AWAY: Final = 1.0  # seconds for who is turned away to read why
+_SHUTTING_DOWN: Final = "server is shutting down"
 _CLOSING: Final = 0.01  # seconds; then the loop gets a turn
 
 
@@ -191,7 +192,7 @@ class Server:
     async def _shut_down(self, code: int, reason: str, grace: float | None, spread: float) -> None:
         for protocol in tuple(self._websockets):
             if protocol.connection.state is State.CONNECTING:
-                self._turn_away(protocol, "server is shutting down")
+                self._turn_away_at_end(protocol)
         await self._close_all(code, reason, spread)
         if not await self._are_gone_within(grace):
             self._end_now()
@@ -203,7 +204,7 @@ class Server:
         self._log.close()
 
     async def _close_all(self, code: int, reason: str, spread: float) -> None:
-        protocols = tuple(self._websockets)
+        protocols = [each for each in self._websockets if each.is_opened]
         begun = monotonic()
         until = begun + _CLOSING
         for number, protocol in enumerate(protocols):
@@ -254,7 +255,7 @@ class Server:
             self._record.shed += 1
             self._turn_away(oldest, "too many handshakes")
         if self._closing is not None:
-            self._turn_away(protocol, "server is shutting down")
+            self._turn_away_at_end(protocol)
 
     def handshake_received(self, protocol: ProtocolCore, message: Request | Response) -> None:
         self._admission.requested(protocol)
@@ -306,6 +307,13 @@ class Server:
             protocol.task.cancel()
         self._refuse(protocol, refusal(_unavailable(why)), why)
         protocol.set_deadline(_TURNED_AWAY, Deadline.CLOSE)
+
+    def _turn_away_at_end(self, protocol: ProtocolCore) -> None:
+        """The server is closing. Who has not asked for anything yet may be a probe."""
+        if protocol.task is None and self._probes.are_there():
+            protocol.set_deadline(_TURNED_AWAY, Deadline.OPEN)
+        else:
+            self._turn_away(protocol, _SHUTTING_DOWN)
 
     def _refuse(self, protocol: ProtocolCore, response: Response, why: object) -> None:
         self._record.answered(protocol, response, why)
@@ -370,6 +378,8 @@ class Server:
         response = self._probes.answer(ws.request, is_ready)
         if response is not None:
             return response
+        if self._closing is not None:
+            raise _unavailable(_SHUTTING_DOWN)
         why = self._admission.admit(protocol, self._find_client(protocol, ws.request))
         if why is not None:
             self._record.shed += 1
