@@ -11,7 +11,6 @@ sys.path.insert(0, str(ATTACKS))
 
 from rows import CLIENT_ROWS, HELD, ROWS  # noqa: E402
 
-
 MARK = "<!-- What follows is written by `make docs`, from tests/attacks/rows. -->\n"
 
 
