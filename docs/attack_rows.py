@@ -1,4 +1,4 @@
-"""Writes the rows of tests/attacks as tables, for the page about them."""
+"""Writes the rows of tests/attacks as tables into the page about them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,22 @@ sys.path.insert(0, str(ATTACKS))
 
 from rows import CLIENT_ROWS, HELD, ROWS  # noqa: E402
 
+MARK = "<!-- What follows is written by `make docs`, from tests/attacks/rows. -->\n"
 
-def write(folder: Path) -> None:
-    """Write attacks.md, leaving it untouched if it is the same as before."""
-    folder.mkdir(exist_ok=True)
-    path = folder / "attacks.md"
-    text = "\n".join(lines())
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        path.write_text(text, encoding="utf-8")
+
+def write(page: Path) -> None:
+    """Write the tables into the page, leaving it untouched if they are the same as before."""
+    text = page.read_text(encoding="utf-8")
+    written = with_rows(text)
+    if text != written:
+        page.write_text(written, encoding="utf-8")
+
+
+def with_rows(text: str) -> str:
+    """Return the page with the tables of now."""
+    before, mark, _ = text.partition(MARK)
+    assert mark, "the page does not say where they begin"
+    return "\n".join([before + mark, *lines()]).rstrip() + "\n"
 
 
 def lines() -> Iterator[str]:

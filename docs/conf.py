@@ -13,7 +13,7 @@ sys.path.insert(0, str(HERE))
 import attack_rows  # noqa: E402
 import transitions  # noqa: E402
 
-attack_rows.write(HERE / "_generated")
+attack_rows.write(HERE / "attacks.md")
 transitions.write(HERE / "_generated")
 
 project = "wsproto_async"

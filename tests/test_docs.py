@@ -150,3 +150,12 @@ def environment() -> dict[str, str]:
 def test_sections_are_found() -> None:
     assert sum(len(section.programs) for section in SECTIONS) >= 10
     assert sum(len(section.commands) for section in SECTIONS) >= 10
+
+
+def test_the_page_about_attacks_has_the_rows_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``make docs`` writes them; who reads the page in the repository sees them too."""
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    import attack_rows
+
+    page = (ROOT / "docs" / "attacks.md").read_text(encoding="utf-8")
+    assert page == attack_rows.with_rows(page)

@@ -58,8 +58,9 @@ async def test_a_silent_peer_is_closed_with_1011(
         await within(1, ws.wait_closed())
         assert ws.close_code == 1006
         about = [record for record in caplog.records if "keepalive" in record.message]
+        name = "{}:{}".format(*ws.remote_address)
         assert [(record.levelname, record.message) for record in about] == [
-            ("INFO", "keepalive: peer silent for 0.15 s")
+            ("INFO", f"keepalive: {name} / silent for 0.15 s")
         ]
 
 

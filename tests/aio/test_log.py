@@ -31,7 +31,7 @@ def test_lines_are_limited_by_the_second(
     assert [record.message for record in caplog.records] == [f"line {at}" for at in range(100)]
     clock[0] += 1
     log.debug("one more")
-    assert [record.message for record in caplog.records][100:] == ["50 lines left out", "one more"]
+    assert [record.message for record in caplog.records][100:] == ["lines left out: 50", "one more"]
 
 
 def test_what_the_operator_must_know_has_no_limit(
@@ -62,6 +62,58 @@ class Broken(logging.Logger):
 
     def _log(self, *args: Any, **options: Any) -> None:
         raise RuntimeError("the disk is full")
+
+
+def test_what_was_left_out_last_is_told_at_the_end(
+    clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "mine")
+    log = Log(logging.getLogger("mine"))
+    for _ in range(101):
+        log.info("?")
+    for _ in range(2):
+        log.close()
+    assert [record.message for record in caplog.records][100:] == ["lines left out: 1"]
+
+
+async def test_a_server_tells_it_when_it_closes(caplog: pytest.LogCaptureFixture) -> None:
+    async def handler(ws: WebSocket) -> None:
+        for _ in range(500):
+            server._log.info("?")
+
+    caplog.set_level(logging.INFO, "wsproto_async")
+    async with serve(handler, 0) as server, connect(f"ws://127.0.0.1:{server.port}/") as client:
+        await client.wait_closed()
+    assert caplog.records[-1].message.startswith("lines left out: ")
+
+
+def test_tracebacks_are_limited_by_the_minute(
+    clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Then an error is a line, so that another one among them is seen."""
+    caplog.set_level(logging.INFO, "mine")
+    log = Log(logging.getLogger("mine"))
+    for _ in range(9):
+        log.exception("failed", "somebody", ValueError("x"))
+    log.exception("failed", "somebody", LookupError("the tenth"))
+    assert caplog.text.count("LookupError: the tenth") == 1
+    assert all(record.exc_info for record in caplog.records)
+    caplog.clear()
+    for _ in range(150):
+        log.exception("failed", "somebody", KeyError("x"))
+    assert len(caplog.records) == 100
+    assert {(record.levelname, record.message, record.exc_info) for record in caplog.records} == {
+        ("ERROR", "failed: somebody KeyError, no traceback", None)
+    }
+    caplog.clear()
+    clock[0] += 60
+    log.exception("failed", "somebody", ValueError("x"))
+    log.info("!")
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("ERROR", "failed: somebody"),
+        ("ERROR", "lines left out: 50"),
+        ("INFO", "!"),
+    ]
 
 
 async def test_a_logger_that_raises() -> None:

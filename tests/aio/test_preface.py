@@ -70,6 +70,7 @@ async def test_who_sends_none(data: bytes, caplog: pytest.LogCaptureFixture) -> 
         with pytest.raises((ConnectionError, EOFError)):
             await peer.take(1)
         await until(lambda: not server._websockets)
+        assert f"handshake failed: {peer.name} " in caplog.text
     assert "PROXY header" in caplog.text
 
 

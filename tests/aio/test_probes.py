@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
-from raw_peer import head, tcp_peer, until
+from raw_peer import UPGRADE, head, tcp_peer, until, within
 
 from wsproto_async import Response, Server, WebSocket, connect, serve
 
@@ -40,6 +41,30 @@ async def test_a_full_server_lives_but_is_not_ready() -> None:
         assert await get(server, "/readyz") == (200, b"ok\n")
 
 
+async def test_a_server_that_is_closing_lives_but_is_not_ready() -> None:
+    async with (
+        serve(handler, 0, **PATHS) as server,
+        tcp_peer(server.port) as live,
+        tcp_peer(server.port) as ready,
+        tcp_peer(server.port) as late,
+        tcp_peer(server.port) as silent,
+    ):
+        await until(lambda: server.stats().handshakes == 4)
+        server.close()
+        await asyncio.sleep(0)
+        for peer, line, answer in (
+            (live, "GET /livez HTTP/1.1", b"200"),
+            (ready, "GET /readyz HTTP/1.1", b"503"),
+            (late, "GET / HTTP/1.1", b"503"),
+        ):
+            await peer.send(head(line, *UPGRADE[1:]))
+            assert (await peer.read_head())[9:12] == answer
+            peer.sock.close()
+        await within(3, server.wait_closed())
+        with pytest.raises((EOFError, ConnectionError)):
+            await silent.take(1)
+
+
 async def test_hooks_are_not_asked() -> None:
     def hook(ws: WebSocket, request: Any) -> Response:
         return Response(401)
@@ -56,5 +81,7 @@ async def test_there_are_none_by_default() -> None:
 
 @pytest.mark.parametrize("name", PATHS)
 def test_what_is_no_path(name: str) -> None:
-    with pytest.raises(ValueError, match="'livez' is not a path"):
+    with pytest.raises(
+        ValueError, match=f"^{name} must be a path that begins with /, not 'livez'$"
+    ):
         serve(handler, 0, **{name: "livez"})

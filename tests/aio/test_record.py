@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import re
+from typing import Any
 
 import pytest
-from raw_peer import head, raw_peer, tcp_peer, until
+from raw_peer import UPGRADE, head, raw_peer, tcp_peer, until
 
-from wsproto_async import WebSocket, broadcast, connect, serve
+from wsproto_async import Request, Response, WebSocket, broadcast, connect, serve
 
 
 async def echo(ws: WebSocket) -> None:
@@ -71,6 +72,75 @@ async def test_a_line_when_it_opens_and_one_when_it_closes(
         assert re.fullmatch(
             rf"closed: {name} /room code=1000 duration=\d\.\ds messages=1/1 bytes=\d+/\d+", closed
         )
+
+
+def forbid(ws: WebSocket, request: Request) -> Response:
+    return Response(401)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"origins": ["https://a.b"]}, "403 origin None is not allowed by the parameter origins"),
+        (
+            {"allowed_hosts": ["a"]},
+            "421 host localhost is not allowed by the parameter allowed_hosts",
+        ),
+        ({"process_request": forbid}, "401 Unauthorized"),
+        ({"process_response": lambda ws, request, _: forbid(ws, request)}, "401 Unauthorized"),
+        ({"max_connections": 0}, "503 too many connections"),
+        ({"max_connections_per_address": 0}, "503 too many connections from this address"),
+    ],
+)
+@pytest.mark.parametrize("is_proxied", [False, True])
+async def test_a_line_for_who_is_refused(
+    options: dict[str, Any], why: str, is_proxied: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "wsproto_async")
+    proxies = ["127.0.0.1"] if is_proxied else []
+    async with (
+        serve(echo, 0, trusted_proxies=proxies, **options) as server,
+        tcp_peer(server.port) as peer,
+    ):
+        caplog.clear()
+        target = UPGRADE[0].replace("/ ", "/room?token=s3cret ")
+        await peer.send(head(target, *UPGRADE[1:], "X-Forwarded-For: 8.8.8.8"))
+        await peer.read_eof()
+        name = "8.8.8.8:0" if is_proxied else peer.name
+        assert [(record.levelname, record.message) for record in caplog.records] == [
+            ("INFO", f"refused: {name} /room?... {why}")
+        ]
+
+
+async def test_a_line_for_a_handshake_that_is_shed(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "wsproto_async")
+    async with serve(echo, 0, max_handshakes=0) as server, tcp_peer(server.port) as peer:
+        caplog.clear()
+        await peer.read_eof()
+        assert [(record.levelname, record.message) for record in caplog.records] == [
+            ("INFO", f"refused: {peer.name} 503 too many handshakes")
+        ]
+
+
+async def test_a_page_leaves_a_line_at_debug(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "wsproto_async")
+    async with serve(echo, 0, liveness="/livez") as server, tcp_peer(server.port) as peer:
+        caplog.clear()
+        await peer.send(head("GET /livez HTTP/1.1", "Host: localhost"))
+        await peer.read_eof()
+        assert [(record.levelname, record.message) for record in caplog.records] == [
+            ("DEBUG", f"answered: {peer.name} /livez 200")
+        ]
+
+
+async def test_what_a_peer_chooses_is_cut_short(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "wsproto_async")
+    async with serve(echo, 0) as server, tcp_peer(server.port) as peer:
+        target = UPGRADE[0].replace("/ ", f"/{'x' * 8000} ")
+        await peer.send(head(target, *UPGRADE[1:], f"Origin: {'y' * 8000}"))
+        await peer.read_eof()
+        assert " 403 origin yyy" in caplog.text
+        assert len(caplog.records[-1].message) < 500
 
 
 async def test_a_handshake_that_fails_leaves_no_line(caplog: pytest.LogCaptureFixture) -> None:

@@ -8,6 +8,7 @@ import logging
 import re
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -233,11 +234,42 @@ async def test_subprotocols(supported: list[str], offered: str | None, chosen: s
     [
         ({"subprotocols": "chat"}, "subprotocols must be a sequence of strings, not a string"),
         ({"origins": "https://a.b"}, "origins must be a sequence of origins, not a string"),
+        ({"allowed_hosts": "a.b"}, "allowed_hosts must be a sequence of hosts, not a string"),
     ],
 )
 def test_a_string_is_no_sequence_of_strings(options: Any, message: str) -> None:
     with pytest.raises(TypeError, match=f"^{message}$"):
         serve(echo, 0, **options)
+
+
+@pytest.mark.parametrize("host", ["", ["127.0.0.1", ""]])
+def test_an_empty_host_is_not_all_addresses(host: Any) -> None:
+    with pytest.raises(ValueError, match=r"^host is empty: None is for all addresses$"):
+        serve(echo, 0, host=host)
+
+
+@pytest.mark.parametrize("what", [None, 5, "echo"])
+def test_a_handler_that_cannot_be_called(what: Any) -> None:
+    with pytest.raises(TypeError, match=r"^handler must be a coroutine function, not "):
+        serve(what, 0)
+
+
+class Echo:
+    async def __call__(self, ws: WebSocket) -> None:
+        await echo(ws)
+
+    async def method(self, ws: WebSocket) -> None:
+        await echo(ws)
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [Echo(), Echo().method, partial(echo), lambda ws: echo(ws)],
+    ids=["object", "method", "partial", "function"],
+)
+async def test_what_else_is_a_handler(handler: Callable) -> None:
+    async with serve(handler, 0) as server:
+        await assert_echoes(f"ws://127.0.0.1:{server.port}/")
 
 
 @pytest.mark.parametrize("name", ["wsproto_async", "mine/1.0", None])

@@ -166,6 +166,10 @@ def no_coroutine_function(ws: WebSocket) -> None:
     return None
 
 
+async def yields(ws: WebSocket) -> AsyncIterator[None]:
+    yield
+
+
 @pytest.mark.logs_errors
 @pytest.mark.parametrize(
     ("handler", "code", "error"),
@@ -176,16 +180,18 @@ def no_coroutine_function(ws: WebSocket) -> None:
         (cancels_itself, 1001, None),
         (meets_the_end_of_another, 1011, "ConnectionClosedError: no close frame"),
         (meets_the_ends_of_others, 1011, "ConnectionClosedOK: no close frame"),
-        (no_coroutine_function, 1011, "TypeError: "),
+        (no_coroutine_function, 1011, "TypeError: handler returned NoneType, not an awaitable"),
+        (yields, 1011, "TypeError: handler returned async_generator, not an awaitable"),
     ],
 )
 async def test_how_a_handler_ends(
     handler: Callable, code: int, error: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serve(handler, 0) as server, raw_peer(server.port) as peer:
+        failed = f"connection handler failed: {peer.name} /"
         assert await answer_close(peer) == (code, b"")
         await until(lambda: server.stats().connections == 0)
-        assert logged(caplog) == ([] if error is None else ["connection handler failed"])
+        assert logged(caplog) == ([] if error is None else [failed])
         assert error is None or error in caplog.text
 
 
@@ -235,11 +241,12 @@ async def test_how_a_handler_ends_whose_connection_was_closed(
     async with serve(handler, 0) as server:
         async with raw_peer(server.port) as peer:
             await until(lambda: server.connections)
+            failed = f"connection handler failed: {peer.name} /"
             if code is not None:
                 await peer.send(close_frame(code))
                 await peer.read_close()
         await until(lambda: server.stats().connections == 0)
-    assert logged(caplog) == (["connection handler failed"] if is_logged else [])
+    assert logged(caplog) == ([failed] if is_logged else [])
     assert caplog.text.count("LookupError: mine") == is_logged
 
 
@@ -276,9 +283,9 @@ async def test_an_error_among_others(caplog: pytest.LogCaptureFixture) -> None:
         except ConnectionClosed as exc:
             raise ExceptionGroup("tasks", [exc, LookupError("mine")]) from None
 
-    async with serve(handler, 0) as server, connect(uri(server)):
-        pass
-    assert logged(caplog) == ["connection handler failed"]
+    async with serve(handler, 0) as server, connect(uri(server)) as client:
+        name = "{}:{}".format(*client.local_address)
+    assert logged(caplog) == [f"connection handler failed: {name} /"]
     assert "LookupError: mine" in caplog.text
 
 
@@ -384,7 +391,7 @@ async def test_a_client_that_drips(caplog: pytest.LogCaptureFixture) -> None:
                 await asyncio.sleep(0.01)
         assert time.monotonic() - start < 1
         await until(lambda: server.stats().handshakes == 0)
-    assert "handshake timed out" in logged(caplog, logging.DEBUG)
+        assert f"handshake timed out: {peer.name}" in logged(caplog, logging.DEBUG)
     assert len(logged(caplog, logging.INFO)) == 1  # that the server listens
 
 
@@ -615,8 +622,10 @@ async def test_a_handler_that_swallows_its_cancellation(caplog: pytest.LogCaptur
         server.close(grace=0.1)
         await within(2, server.wait_closed())
         assert 1.0 < time.monotonic() - start < 2.5
-        assert logged(caplog) == ["1 handlers ignore cancellation"]
         release.set()
+        assert logged(caplog) == [
+            "handlers ignore cancellation, and nobody waits for them any longer: 1"
+        ]
         await until(lambda: len(asyncio.all_tasks()) == 1)
 
 

@@ -33,6 +33,22 @@ def test_limits_that_are_too_small(name: str, limit: int) -> None:
         connect("ws://localhost/", **{name: limit})
 
 
+@pytest.mark.parametrize(
+    ("name", "limit", "error", "message"),
+    [
+        ("max_size", -1, ValueError, "max_size must be at least 0, not -1"),
+        ("max_size", "1M", TypeError, "max_size must be an integer or None, not '1M'"),
+        ("max_size", 1e6, TypeError, "max_size must be an integer or None, not 1000000.0"),
+        ("max_fragments", 0, ValueError, "max_fragments must be at least 1, not 0"),
+    ],
+)
+def test_limits_that_are_none(name: str, limit: Any, error: type, message: str) -> None:
+    with pytest.raises(error, match=f"^{message}$"):
+        serve(handler, 0, **{name: limit})
+    with pytest.raises(error, match=f"^{message}$"):
+        connect("ws://localhost/", **{name: limit})
+
+
 def test_settings_do_not_change() -> None:
     settings = Settings(None, None, None, None, None, None, 4, 1, Log(logging.getLogger()))
     with pytest.raises(AttributeError):

@@ -18,6 +18,7 @@ class Answer(NamedTuple):
     headers: dict[str, str]
     body: bytes
     opened: list[WebSocket]
+    name: str
 
 
 async def ask(*lines: str, **options: Any) -> Answer:
@@ -36,7 +37,7 @@ async def ask(*lines: str, **options: Any) -> Answer:
             await peer.send(close_frame(1000))
         body = await peer.read_eof()
         headers = {name.lower(): value for name, _, value in (f.partition(": ") for f in fields)}
-        return Answer(status, headers, body, opened)
+        return Answer(status, headers, body, opened, peer.name)
 
 
 OFFER = (*UPGRADE, "Sec-WebSocket-Protocol: one, two")
@@ -123,7 +124,7 @@ async def test_a_process_request_that_fails(
         (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
         assert (record.name, record.message) == (
             "wsproto_async.server",
-            "opening handshake failed",
+            f"opening handshake failed: {answer.name} /",
         )
         assert error in caplog.text
         assert caplog.text.count("Traceback") == 1
@@ -270,18 +271,16 @@ async def test_a_selection_that_fails(
 @pytest.mark.parametrize(
     ("lines", "status", "message"),
     [
-        (HEALTH, 426, "handshake refused: 426 this is a WebSocket server: upgrade to websocket"),
+        (HEALTH, 426, "/health 426 this is a WebSocket server: upgrade to websocket"),
         (
             (*UPGRADE, "Origin: https://evil.example"),
             403,
-            "handshake refused: 403 origin https://evil.example is not allowed by the parameter "
-            "origins",
+            "/ 403 origin https://evil.example is not allowed by the parameter origins",
         ),
         (
             (*UPGRADE, "Origin: https://\xe9vil.example"),
             403,
-            "handshake refused: 403 origin https://\\xe9vil.example is not allowed by the "
-            "parameter origins",
+            "/ 403 origin https://\\xe9vil.example is not allowed by the parameter origins",
         ),
     ],
 )
@@ -292,7 +291,9 @@ async def test_a_refusal_leaves_one_line(
     answer = await ask(*lines)
     assert answer.status == status
     refusals = [record for record in caplog.records if "refused" in record.message]
-    assert [(record.levelname, record.message) for record in refusals] == [("INFO", message)]
+    assert [(record.levelname, record.message) for record in refusals] == [
+        ("INFO", f"refused: {answer.name} {message}")
+    ]
 
 
 async def test_hooks_and_the_client_agree() -> None:

@@ -40,8 +40,12 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
         (["serve", "app:handler", "--port", "65536"], "--port: must be from 0 to 65535"),
         (["serve", "app:handler", "--port", "x"], "--port: invalid int value: 'x'"),
         (["serve", "app:handler", "--workers", "0"], "--workers: must be at least 1"),
-        (["serve", "app:handler", "--grace", "nan"], "--grace: must be at least 0"),
-        (["serve", "app:handler", "--heartbeat-timeout", "1"], "must be at least 2"),
+        (["serve", "app:handler", "--grace", "nan"], "--grace: must be from 0 to 86400"),
+        (["serve", "app:handler", "--grace", "1e12"], "--grace: must be from 0 to 86400"),
+        (["serve", "app:handler", "--ping-interval", "inf"], "must be from 0.001 to 86400"),
+        (["serve", "app:handler", "--ping-timeout", "x"], "invalid float value: 'x'"),
+        (["serve", "app:handler", "--heartbeat-timeout", "1"], "must be from 2 to 86400"),
+        (["serve", "app:handler", "--heartbeat-timeout", "inf"], "must be from 2 to 86400"),
     ],
 )
 def test_wrong_usage(

@@ -71,6 +71,20 @@ def test_it_serves_until_a_signal(command: Callable, workers: int) -> None:
         ),
         (["app:handler", "--port", "0", "--keyfile", "x"], "--keyfile needs --certfile"),
         (
+            ["app:handler", "--port", "0", "--liveness", "livez"],
+            "liveness must be a path that begins with /, not 'livez'",
+        ),
+        (
+            ["app:handler", "--port", "0", "--origin", "a.example"],
+            "'a.example' in origins is no origin: https://example.com, in lower case and without a "
+            "path, is one",
+        ),
+        (["app:handler", "--port", "0", "--host", ""], "host is empty: None is for all addresses"),
+        (
+            ["app:handler", "--port", "0", "--host", f"{'a' * 64}.example"],
+            "cannot listen: that is no name of a host",
+        ),
+        (
             ["app:handler", "--port", "0", "--certfile", "x"],
             "no certificate and key in x: No such file or directory",
         ),

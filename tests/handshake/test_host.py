@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
 from wsproto_async import Headers, InvalidHost, Request
-from wsproto_async.handshake.host import check_host
+from wsproto_async.handshake.host import check_allowed_hosts, check_host
 
 ALLOWED = ["example.com", "2001:db8::1", re.compile(r"[a-z]+\.example\.org")]
 
@@ -60,3 +61,24 @@ def test_all_are_allowed_by_default() -> None:
 def test_none_is_allowed() -> None:
     with pytest.raises(InvalidHost):
         check_host(request("localhost"), [])
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["example.com:443", "[::1]", "[::1]:443", "https://example.com", "a/b", "*.a.b", "", ":"],
+)
+def test_strings_that_no_host_is_equal_to(host: str) -> None:
+    with pytest.raises(ValueError, match=" in allowed_hosts is no host: "):
+        check_allowed_hosts(["example.com", host])
+
+
+@pytest.mark.parametrize("host", [None, 5, b"example.com"])
+def test_what_is_no_host_at_all(host: Any) -> None:
+    with pytest.raises(TypeError, match=r" in allowed_hosts is no string or pattern$"):
+        check_allowed_hosts([host])
+
+
+def test_hosts() -> None:
+    check_allowed_hosts(ALLOWED)
+    check_allowed_hosts(None)
+    check_allowed_hosts(["localhost", "127.0.0.1", "::1", "b\xfccher.example"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from wsproto_async.exceptions import InvalidOrigin
 from wsproto_async.handshake.headers import Headers
 from wsproto_async.handshake.http11 import Request
-from wsproto_async.handshake.origin import Origins, check_origin
+from wsproto_async.handshake.origin import Origins, check_origin, check_origins
 
 
 def request(origins: Sequence[str | None], host: str = "example.com") -> Request:
@@ -160,6 +161,41 @@ def test_a_refusal_names_the_origin_and_the_parameter() -> None:
     with pytest.raises(InvalidOrigin) as caught:
         check_origin(request(["http://evil.com"]), "same-origin")
     assert str(caught.value) == "origin http://evil.com is not allowed by the parameter origins"
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "example.com",
+        "//example.com",
+        "https://example.com/",
+        "https://example.com/chat",
+        "https://example.com?x",
+        "https://user@example.com",
+        "https://Example.com",
+        "HTTPS://example.com",
+        "https://*.example.com",
+        "*",
+        "",
+        " https://example.com",
+    ],
+)
+def test_strings_that_no_origin_is_equal_to(origin: str) -> None:
+    with pytest.raises(ValueError, match=" in origins is no origin: "):
+        check_origins(["https://good.com", origin])
+
+
+@pytest.mark.parametrize("origin", [5, b"https://good.com", ["https://good.com"]])
+def test_what_is_no_origin_at_all(origin: Any) -> None:
+    with pytest.raises(TypeError, match=r" in origins is no string, pattern or None$"):
+        check_origins([origin])
+
+
+def test_origins() -> None:
+    check_origins(LISTED)
+    check_origins(None)
+    check_origins("same-origin")
+    check_origins(["http://a.b:8000", "http://[::1]:80", "app://-", "file://", "null", None])
 
 
 @given(st.text(st.characters(codec="latin-1", exclude_categories=["Cc"]), max_size=30))

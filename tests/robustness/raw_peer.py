@@ -79,6 +79,11 @@ class RawPeer:
 
     # Sending
 
+    @property
+    def name(self) -> str:
+        """What the other end's log calls this one."""
+        return "{}:{}".format(*self.sock.getsockname())
+
     async def send(self, data: bytes) -> None:
         async with asyncio.timeout(PATIENCE):
             await asyncio.get_running_loop().sock_sendall(self.sock, data)

@@ -211,7 +211,7 @@ def test_the_hosts_allowed_are_those_of_the_server() -> None:
     assert list(connection.events()) == [Close(1006)]
     assert connection.data_to_send().startswith(b"HTTP/1.1 421 Misdirected Request\r\n")
     assert isinstance(connection.error, InvalidHost)
-    assert connection.request is None
+    assert connection.request.headers["Host"] == "server.example.com"
 
 
 def test_other_origins_are_refused_by_default() -> None:

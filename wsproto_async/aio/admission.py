@@ -8,6 +8,8 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Final, Literal
 
+from .settings import check_limit
+
 if TYPE_CHECKING:
     from .protocol import ProtocolCore
 
@@ -29,11 +31,10 @@ class Limits:
     per_address: int | Literal["auto"] | None
 
     def __post_init__(self) -> None:
-        for limit in (self.handshakes, self.connections, self.per_address):
-            if isinstance(limit, str) and limit != "auto":
-                raise ValueError(f"max_connections_per_address is no {limit!r}")
-            if isinstance(limit, int) and limit < 0:
-                raise ValueError("a limit on connections is not negative")
+        check_limit("max_handshakes", self.handshakes)
+        check_limit("max_connections", self.connections)
+        if self.per_address != "auto":
+            check_limit("max_connections_per_address", self.per_address)
 
 
 class Admission:

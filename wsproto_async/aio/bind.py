@@ -16,6 +16,7 @@ __all__ = [
     "SocketFile",
     "bind",
     "bind_unix",
+    "hosts_of",
     "listen",
     "resolve",
     "send_small_frames_at_once",
@@ -32,7 +33,7 @@ Address = tuple[int, Any]
 
 
 async def bind(
-    host: str | Sequence[str] | None, port: int, reuse_port: bool | None, backlog: int
+    hosts: Sequence[str | None], port: int, reuse_port: bool | None, backlog: int
 ) -> list[socket.socket]:
     """Return sockets that listen on ``port`` of each host, of all addresses here for None.
 
@@ -40,7 +41,7 @@ async def bind(
     """
     loop = asyncio.get_running_loop()
     found: list[Any] = []
-    for each in _hosts(host):
+    for each in hosts:
         found += await loop.getaddrinfo(each, port, type=_STREAM, flags=_PASSIVE)
     return listen(_addresses(found), bool(reuse_port), backlog)
 
@@ -48,14 +49,17 @@ async def bind(
 def resolve(host: str | Sequence[str] | None, port: int) -> list[Address]:
     """Return the addresses of ``port`` on each host, as ``bind`` does, without an event loop."""
     found: list[Any] = []
-    for each in _hosts(host):
+    for each in hosts_of(host):
         found += socket.getaddrinfo(each, port, type=_STREAM, flags=_PASSIVE)
     return _addresses(found)
 
 
-def _hosts(host: str | Sequence[str] | None) -> list[str | None]:
-    hosts = [host] if host is None or isinstance(host, str) else host
-    return [each or None for each in hosts]
+def hosts_of(host: str | Sequence[str] | None) -> list[str | None]:
+    """Return the hosts one by one; raises ValueError for an empty one, which may be a mistake."""
+    hosts: list[str | None] = [host] if host is None or isinstance(host, str) else list(host)
+    if "" in hosts:
+        raise ValueError("host is empty: None is for all addresses")
+    return hosts
 
 
 def _addresses(found: Sequence[Any]) -> list[Address]:

@@ -28,7 +28,7 @@ from .opening import open_connection, unfinished_refusal
 from .protocol import WebSocketProtocol
 from .proxy import connect_through
 from .reconnect import ProcessException, is_transient, reconnect
-from .settings import Compression, Settings, all_extensions, check_timeout
+from .settings import Compression, Settings, all_extensions, check_limit, check_timeout
 from .websocket import WebSocket
 
 __all__ = ["connect", "unix_connect"]
@@ -73,8 +73,8 @@ class connect:
     Up to 5 redirects are followed, none from ``wss:`` to ``ws:``, and none if ``sock`` is given or
     on a Unix socket. Credentials, cookies and a Host of the caller's stay with their origin.
 
-    Raises ValueError for a bad URI or header, OSError if the network fails, TimeoutError after
-    ``open_timeout``, and HandshakeError if the server does not open the connection, as
+    Raises ValueError for a bad URI, header or limit, OSError if the network fails, TimeoutError
+    after ``open_timeout``, and HandshakeError if the server does not open the connection, as
     InvalidStatus if it answered so, of whose body ``open_timeout`` may cut off the end.
     Cancelling leaves nothing behind.
     """
@@ -119,6 +119,8 @@ class connect:
             max_size=max_size,
             max_fragments=max_fragments,
         )
+        check_limit("max_size", max_size)
+        check_limit("max_fragments", max_fragments, 1)
         check_timeout("open_timeout", open_timeout)
         self._open_timeout = open_timeout
         self._settings = Settings(

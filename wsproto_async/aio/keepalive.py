@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..exceptions import ConcurrencyError
 from ..sansio.state import State
+from .log import who
 from .pings import Pings
 from .timer import Deadline
 
@@ -103,5 +104,5 @@ class Keepalive(Pings):
             self._is_suspect = True
             protocol.set_deadline(0, Deadline.PONG)
         else:
-            protocol.settings.log.info("keepalive: peer silent for %g s", timeout)
+            protocol.settings.log.info("keepalive: %s silent for %g s", who(protocol), timeout)
             protocol.close(1011, f"keepalive: peer silent for {timeout:g} s")

@@ -8,6 +8,7 @@ from typing import cast
 from ..exceptions import InvalidMessage
 from ..handshake.forwarded import TrustedProxies
 from ..handshake.proxy_protocol import ProxyHeaderReader
+from .log import who
 from .protocol import ProtocolCore
 from .stream import StreamProtocol
 
@@ -59,7 +60,7 @@ class Preface(StreamProtocol, asyncio.BufferedProtocol):
             self._lower.buffer_updated(len(rest))
 
     def _hang_up(self, why: str) -> None:
-        self._protocol.settings.log.debug("handshake failed: %s", why)
+        self._protocol.settings.log.debug("handshake failed: %s %s", who(self._protocol), why)
         self._transport.abort()
 
     def eof_received(self) -> None:

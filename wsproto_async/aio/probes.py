@@ -13,15 +13,19 @@ class Probes:
     __slots__ = ("_liveness", "_readiness")
 
     def __init__(self, liveness: str | None, readiness: str | None) -> None:
-        for path in (liveness, readiness):
+        for name, path in (("liveness", liveness), ("readiness", readiness)):
             if path is not None and not path.startswith("/"):
-                raise ValueError(f"{path!r} is not a path")
+                raise ValueError(f"{name} must be a path that begins with /, not {path!r}")
         self._liveness = liveness
         self._readiness = readiness
 
+    def are_there(self) -> bool:
+        """Tell if there are any probes."""
+        return self._liveness is not None or self._readiness is not None
+
     def answer(self, request: Request, is_ready: bool) -> Response | None:
         """Return the response to a probe, None if the request is none."""
-        if self._liveness is None and self._readiness is None:
+        if not self.are_there():
             return None
         path = request.path.partition("?")[0]
         if path == self._liveness:

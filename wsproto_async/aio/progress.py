@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ..sansio.state import State
+from .log import who
 
 if TYPE_CHECKING:
     from .protocol import ProtocolCore
@@ -91,7 +92,7 @@ class FrameProgress(_Progress):
 
     def judge(self) -> None:
         protocol = self._protocol
-        protocol.settings.log.info("frame stands still: connection closed")
+        protocol.settings.log.info("frame stands still: %s", who(protocol))
         protocol.close(1008, f"frame brought less than 1 KiB in {self._timeout:g} s")
 
 
@@ -113,5 +114,5 @@ class SendProgress(_Progress):
 
     def judge(self) -> None:
         protocol = self._protocol
-        protocol.settings.log.info("peer took nothing for %g s: connection aborted", self._timeout)
+        protocol.settings.log.info("took nothing: %s for %g s", who(protocol), self._timeout)
         protocol.abort()

@@ -21,6 +21,7 @@ from .arrival import Arrival
 from .drive import drive
 from .flow import ReceiveQueue
 from .keepalive import Keepalive
+from .log import who
 from .progress import FrameProgress, SendProgress
 from .sender import Sender
 from .settings import Settings, Timeouts, changed
@@ -418,7 +419,7 @@ class ProtocolCore(StreamProtocol):
             case Deadline.ANSWER:
                 self._fail()
             case Deadline.CLOSE:
-                self.settings.log.debug("close timeout: connection aborted")
+                self.settings.log.debug("close timeout: %s", who(self))
                 self.abort()
             case Deadline.PING:
                 self.keepalive.send_ping(self)

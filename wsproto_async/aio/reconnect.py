@@ -12,7 +12,7 @@ from ..exceptions import InvalidMessage, InvalidStatus, ProxyError
 from ..handshake.http11 import Response
 from ..handshake.retry import retry_after
 from .backoff import Backoff
-from .log import Log
+from .log import Log, one_line
 from .websocket import WebSocket
 
 __all__ = ["ProcessException", "is_transient", "reconnect"]
@@ -75,9 +75,5 @@ async def reconnect(
             code = ws.close_code or 1006
             delay = backoff.after_close(code, lasted)
             why = f"connection ended with {code}"
-        log.info("%s: %s; connecting again in %.1f s", where, _one_line(why), delay)
+        log.info("%s: %s; connecting again in %.1f s", where, one_line(why), delay)
         await asyncio.sleep(delay)
-
-
-def _one_line(text: str) -> str:
-    return text.encode("ascii", "backslashreplace").decode().replace("\n", "\\n")

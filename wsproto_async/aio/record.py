@@ -1,16 +1,19 @@
-"""What a server remembers of its connections: counters, and a line when each opens and closes."""
+"""What a server remembers of its connections: counters, and a line for what becomes of each."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
 from time import monotonic
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from ..handshake.http11 import without_query
+from ..handshake.http11 import Response
 from ..sansio.state import State
-from .log import Log
+from .log import Log, one_line, who
 from .websocket import WebSocket
+
+if TYPE_CHECKING:
+    from .protocol import ProtocolCore
 
 __all__ = ["Record", "ServerStats"]
 
@@ -43,21 +46,34 @@ class ServerStats(NamedTuple):
 class Record:
     """Counts for :class:`ServerStats`, and writes to the log."""
 
-    __slots__ = ("_closed", "_log", "_traffic", "accepted", "refused", "shed")
+    __slots__ = ("_accepted", "_closed", "_log", "_refused", "_traffic", "shed")
 
     def __init__(self, log: Log) -> None:
         self._log = log
         self._closed: Counter[int] = Counter()
         self._traffic = (0, 0, 0, 0)  # of the connections that are gone
-        self.accepted = 0
-        self.refused = 0
+        self._accepted = 0
+        self._refused = 0
         self.shed = 0
 
     def opened(self, ws: WebSocket) -> None:
         """A connection is open."""
-        self.accepted += 1
+        self._accepted += 1
         if self._log.has_info():
-            self._log.info("open: %s %s", _name(ws.remote_address), without_query(ws.path))
+            self._log.info("open: %s", who(ws._protocol))
+
+    def answered(self, protocol: ProtocolCore, response: Response, why: object) -> None:
+        """A request has been answered by another status than 101."""
+        self._refused += 1
+        if response.status < 400:
+            self._log.debug("answered: %s %d", who(protocol), response.status)
+        else:
+            self._log.info("refused: %s %d %s", who(protocol), response.status, one_line(why))
+
+    def failed(self, protocol: ProtocolCore, why: object) -> None:
+        """There is no request, or nobody waits for the answer: all day long on a public port."""
+        self._refused += 1
+        self._log.debug("handshake failed: %s %s", who(protocol), one_line(why))
 
     def gone(self, ws: WebSocket) -> None:
         """A connection is gone, open or not."""
@@ -70,9 +86,8 @@ class Record:
         self._closed[code] += 1
         if self._log.has_info():
             self._log.info(
-                "closed: %s %s code=%d duration=%.1fs messages=%d/%d bytes=%d/%d",
-                _name(ws.remote_address),
-                without_query(ws.path),
+                "closed: %s code=%d duration=%.1fs messages=%d/%d bytes=%d/%d",
+                who(protocol),
                 code,
                 monotonic() - protocol.opened_at,
                 *traffic,
@@ -87,8 +102,8 @@ class Record:
         return ServerStats(
             states.count(State.OPEN),
             states.count(State.CONNECTING),
-            self.accepted,
-            self.refused,
+            self._accepted,
+            self._refused,
             self.shed,
             dict(self._closed),
             *traffic,
@@ -111,7 +126,3 @@ def _traffic(ws: WebSocket) -> _Traffic:
 
 def _sum(some: _Traffic, others: _Traffic) -> _Traffic:
     return (some[0] + others[0], some[1] + others[1], some[2] + others[2], some[3] + others[3])
-
-
-def _name(address: object) -> str:
-    return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else "unix"

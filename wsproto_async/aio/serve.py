@@ -13,16 +13,16 @@ from typing import Any, Literal
 
 from ..extensions.base import Extension
 from ..handshake.forwarded import TrustedProxies
-from ..handshake.host import AllowedHosts
-from ..handshake.origin import Origins
+from ..handshake.host import AllowedHosts, check_allowed_hosts
+from ..handshake.origin import Origins, check_origins
 from ..sansio.server import ServerConnection
 from .acceptor import accept_on
 from .admission import Admission, Limits
-from .bind import SocketFile, bind, bind_unix, set_user_timeout
+from .bind import SocketFile, bind, bind_unix, hosts_of, set_user_timeout
 from .log import Log, LoggerLike
 from .probes import Probes
 from .server import Handler, Server
-from .settings import Compression, Settings, all_extensions
+from .settings import Compression, Settings, all_extensions, check_limit
 from .upgrade import Hooks, ProcessRequest, ProcessResponse, SelectSubprotocol
 
 __all__ = ["serve", "unix_serve"]
@@ -103,7 +103,8 @@ class serve:
       of 64 bits: ``"auto"``, the default, is 1,024 of a public address, and no limit for others,
       which may be a proxy's.
 
-    Raises OSError if it cannot listen there.
+    Raises TypeError and ValueError at once for what cannot work, and OSError if it cannot listen
+    there.
     """
 
     def __init__(
@@ -145,12 +146,14 @@ class serve:
         max_connections_per_address: int | Literal["auto"] | None = "auto",
         logger: LoggerLike | None = None,
     ) -> None:
+        if not callable(handler):
+            raise TypeError(f"handler must be a coroutine function, not {handler!r}")
         if isinstance(subprotocols, str):
             raise TypeError("subprotocols must be a sequence of strings, not a string")
-        if isinstance(origins, str) and origins != "same-origin":
-            raise TypeError("origins must be a sequence of origins, not a string")
-        if isinstance(allowed_hosts, str):
-            raise TypeError("allowed_hosts must be a sequence of hosts, not a string")
+        check_origins(origins)
+        check_allowed_hosts(allowed_hosts)
+        check_limit("max_size", max_size)
+        check_limit("max_fragments", max_fragments, 1)
         self._settings = Settings(
             open_timeout=open_timeout,
             close_timeout=close_timeout,
@@ -195,7 +198,7 @@ class serve:
             )
 
         self._make_server = make_server
-        self._host, self._port, self._sock = host, port, sock
+        self._hosts, self._port, self._sock = hosts_of(host), port, sock
         self._reuse_port, self._backlog = reuse_port, backlog
         self._ssl = ssl
         self._server: Server | None = None
@@ -205,7 +208,7 @@ class serve:
             return [self._sock] if isinstance(self._sock, socket) else list(self._sock)
         if self._port is None:
             raise TypeError("serve() needs a port or a sock")
-        return await bind(self._host, self._port, self._reuse_port, self._backlog)
+        return await bind(self._hosts, self._port, self._reuse_port, self._backlog)
 
     async def _listen(self, server: Server) -> None:
         socks = await self._bind()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from contextvars import copy_context
+from inspect import isawaitable
 from socket import socket
 from time import monotonic
 from types import TracebackType
 from typing import Final, Protocol, Self
 
 from ..codec.close import encode_close
-from ..exceptions import ConnectionClosed, InvalidHeader, InvalidState
+from ..exceptions import ConnectionClosed, HandshakeError, InvalidHeader, InvalidState
 from ..handshake.forwarded import TrustedProxies
 from ..handshake.http11 import Request, Response
 from ..handshake.server import refusal
@@ -21,13 +23,14 @@ from .acceptor import Acceptor
 from .admission import Admission
 from .bind import set_user_timeout
 from .flow import Waiters
+from .log import who
 from .probes import Probes
 from .protocol import ProtocolCore, WebSocketProtocol
 from .record import Record, ServerStats
 from .settings import Settings, check_timeout
 from .signals import on_stop_signal
 from .timer import Deadline
-from .upgrade import Hooks, answer, one_line
+from .upgrade import Hooks, answer
 from .websocket import WebSocket
 
 __all__ = ["Handler", "Server"]
@@ -37,6 +40,7 @@ Handler = Callable[[WebSocket], Awaitable[None]]
 _TASK_NAME: Final = "wsproto_async connection"
 _LAST_GRACE: Final = 1.0  # seconds for handlers to end after they were cancelled
 _TURNED_AWAY: Final = 1.0  # seconds for who is turned away to read why
+_SHUTTING_DOWN: Final = "server is shutting down"
 _CLOSING: Final = 0.01  # seconds; then the loop gets a turn
 _GLANCE: Final = 0.02  # seconds
 
@@ -205,16 +209,19 @@ class Server:
     async def _shut_down(self, code: int, reason: str, grace: float | None, spread: float) -> None:
         for protocol in tuple(self._websockets):
             if protocol.connection.state is State.CONNECTING:
-                self._turn_away(protocol, "server is shutting down")
+                self._turn_away_at_end(protocol)
         await self._close_all(code, reason, spread)
-        if await self._are_gone_within(grace):
-            return
-        self._end_now()
-        if not await self._are_gone_within(_LAST_GRACE):
-            self._log.warning("%d handlers ignore cancellation", len(self._lingering))
+        if not await self._are_gone_within(grace):
+            self._end_now()
+            if not await self._are_gone_within(_LAST_GRACE):
+                self._log.warning(
+                    "handlers ignore cancellation, and nobody waits for them any longer: %d",
+                    len(self._lingering),
+                )
+        self._log.close()
 
     async def _close_all(self, code: int, reason: str, spread: float) -> None:
-        protocols = tuple(self._websockets)
+        protocols = [each for each in self._websockets if each.is_opened]
         begun = monotonic()
         until = begun + _CLOSING
         for number, protocol in enumerate(protocols):
@@ -271,7 +278,7 @@ class Server:
             self._record.shed += 1
             self._turn_away(oldest, "too many handshakes")
         if self._closing is not None:
-            self._turn_away(protocol, "server is shutting down")
+            self._turn_away_at_end(protocol)
 
     def handshake_received(self, protocol: ProtocolCore, message: Request | Response) -> None:
         self._admission.requested(protocol)
@@ -281,12 +288,19 @@ class Server:
         task.add_done_callback(self._on_task_done, context=self._context)
 
     def handshake_failed(self, protocol: ProtocolCore) -> None:
-        self._count_refusal(protocol)
-        self._log.debug("handshake failed: %s", one_line(protocol.connection.error))
+        connection = protocol.connection
+        assert isinstance(connection, ServerConnection)
+        if connection.request is not None and connection.response is not None:  # another host
+            with suppress(InvalidHeader):
+                self._find_client(protocol, connection.request)
+            self._record.answered(protocol, connection.response, connection.error)
+        else:
+            self._record.failed(protocol, connection.error or "hung up")
+        self._linger(protocol)
 
     def handshake_expired(self, protocol: ProtocolCore) -> None:
-        self._log.debug("handshake timed out")
         if protocol.task is None:
+            self._log.debug("handshake timed out: %s", who(protocol))
             protocol.abort()
         else:
             self._turn_away(protocol, "handshake timed out")
@@ -314,17 +328,25 @@ class Server:
             return
         if protocol.task is not None:
             protocol.task.cancel()
-        self._refuse(protocol, _unavailable(why))
+        self._refuse(protocol, refusal(_unavailable(why)), why)
         protocol.set_deadline(_TURNED_AWAY, Deadline.CLOSE)
 
-    def _refuse(self, protocol: ProtocolCore, response: Response) -> None:
-        self._count_refusal(protocol)
+    def _turn_away_at_end(self, protocol: ProtocolCore) -> None:
+        """The server is closing. Who has not asked for anything yet may be a probe."""
+        if protocol.task is None and self._probes.are_there():
+            protocol.set_deadline(_TURNED_AWAY, Deadline.OPEN)
+        else:
+            self._turn_away(protocol, _SHUTTING_DOWN)
+
+    def _refuse(self, protocol: ProtocolCore, response: Response, why: object) -> None:
+        self._record.answered(protocol, response, why)
+        self._linger(protocol)
         assert isinstance(protocol.connection, ServerConnection)
         protocol.connection.send_response(response)
         protocol.begin_end()
 
-    def _count_refusal(self, protocol: ProtocolCore) -> None:
-        self._record.refused += 1
+    def _linger(self, protocol: ProtocolCore) -> None:
+        """Who is refused may stay to read why, as long as there are not too many."""
         oldest = self._admission.refused(protocol)
         if oldest is not None:
             oldest.abort()
@@ -334,7 +356,10 @@ class Server:
             return
         code = 1011
         try:
-            await protocol.drive(self._handler(ws))
+            handling = self._handler(ws)
+            if not isawaitable(handling):
+                raise TypeError(f"handler returned {type(handling).__name__}, not an awaitable")
+            await protocol.drive(handling)
             code = 1000
         except asyncio.CancelledError:
             code = 1001
@@ -342,7 +367,7 @@ class Server:
         except Exception as exc:
             # A handler may leave it to us that its connection was closed.
             if ws.state is State.OPEN or not _is_closed_error(exc):
-                self._log.exception("connection handler failed")
+                self._log.exception("connection handler failed", who(protocol), exc)
         finally:
             protocol.is_closed_by_user = True
             protocol.close(code, "")
@@ -352,13 +377,18 @@ class Server:
         """Answer the request and tell if the connection is open."""
         connection = protocol.connection
         assert isinstance(connection, ServerConnection)
-        response = self._answer_at_once(protocol, ws)
+        why: Exception | None = None
+        try:
+            response = self._answer_at_once(protocol, ws)
+        except HandshakeError as exc:
+            response, why = refusal(exc), exc
         if response is None:
             response = await answer(ws, connection, self._hooks, self._log)
+            why = connection.error
         if connection.state is not State.CONNECTING:
             return False  # the peer has gone, or the time is over
         if response.status != 101:
-            self._refuse(protocol, response)
+            self._refuse(protocol, response, why or response.reason)
             return False
         connection.send_response(response)
         self._record.opened(ws)
@@ -366,33 +396,35 @@ class Server:
         return True
 
     def _answer_at_once(self, protocol: ProtocolCore, ws: WebSocket) -> Response | None:
-        """Return the response to a probe, or to a request that is not let in; None to others."""
+        """Return the response to a probe; else let the request in, or raise HandshakeError."""
         is_ready = self._closing is None and not self._admission.is_full()
         response = self._probes.answer(ws.request, is_ready)
         if response is not None:
             return response
-        address = ws.remote_address
-        host = address[0] if isinstance(address, tuple) else "unix"
-        try:
-            client = self._proxies.client(host, ws.headers)
-        except InvalidHeader as exc:
-            self._log.info("handshake refused: %s", one_line(exc))
-            return refusal(exc)
+        if self._closing is not None:
+            raise _unavailable(_SHUTTING_DOWN)
+        why = self._admission.admit(protocol, self._find_client(protocol, ws.request))
+        if why is not None:
+            self._record.shed += 1
+            raise _unavailable(why)
+        return None
+
+    def _find_client(self, protocol: ProtocolCore, request: Request) -> str:
+        """Return the address that the request comes from; raises InvalidHeader."""
+        address = protocol.client_address or protocol.transport.get_extra_info("peername")
+        host: str = address[0] if isinstance(address, tuple) else "unix"
+        client = self._proxies.client(host, request.headers)
         if client != host:
             protocol.client_address = client, 0
-        why = self._admission.admit(protocol, client)
-        if why is None:
-            return None
-        self._record.shed += 1
-        return _unavailable(why)
+        return client
 
 
 def _connecting(protocols: Iterable[ProtocolCore]) -> list[ProtocolCore]:
     return [each for each in protocols if each.connection.state is State.CONNECTING]
 
 
-def _unavailable(why: str) -> Response:
-    return Response(503, headers={"Retry-After": "5"}, body=f"{why}\n")
+def _unavailable(why: str) -> HandshakeError:
+    return HandshakeError(why, status=503, headers=[("Retry-After", "5")])
 
 
 def _is_closed_error(exc: Exception) -> bool:

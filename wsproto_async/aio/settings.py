@@ -18,6 +18,7 @@ __all__ = [
     "Timeouts",
     "all_extensions",
     "changed",
+    "check_limit",
     "check_timeout",
 ]
 
@@ -77,6 +78,16 @@ def check_timeout(name: str, timeout: float | None) -> None:
     """Raise ValueError unless ``timeout`` is None or a finite number of seconds, not negative."""
     if timeout is not None and not (isfinite(timeout) and timeout >= 0):
         raise ValueError(f"{name} must be a number of seconds or None, not {timeout}")
+
+
+def check_limit(name: str, limit: int | None, least: int = 0) -> None:
+    """Raise TypeError or ValueError unless ``limit`` is None or an integer, ``least`` or more."""
+    if limit is None:
+        return
+    if not isinstance(limit, int):
+        raise TypeError(f"{name} must be an integer or None, not {limit!r}")
+    if limit < least:
+        raise ValueError(f"{name} must be at least {least}, not {limit}")
 
 
 def all_extensions(

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from ..handshake.http11 import Request, Response
 from ..sansio.server import ServerConnection
-from .log import Log
+from .log import Log, who
 from .websocket import WebSocket
 
-__all__ = ["Hooks", "ProcessRequest", "ProcessResponse", "SelectSubprotocol", "answer", "one_line"]
+__all__ = ["Hooks", "ProcessRequest", "ProcessResponse", "SelectSubprotocol", "answer"]
 
 ProcessRequest = Callable[[WebSocket, Request], Awaitable[Response | None] | Response | None]
 ProcessResponse = Callable[
@@ -35,13 +35,10 @@ async def answer(ws: WebSocket, connection: ServerConnection, hooks: Hooks, log:
     A hook that raises, or a subprotocol that was not offered, is logged and answered by 500.
     """
     try:
-        response = await _ask_hooks(ws, connection, hooks)
-    except Exception:
-        log.exception("opening handshake failed")
+        return await _ask_hooks(ws, connection, hooks)
+    except Exception as exc:
+        log.exception("opening handshake failed", who(ws._protocol), exc)
         return Response(500, body="internal server error\n")
-    if connection.error is not None:
-        log.info("handshake refused: %d %s", response.status, one_line(connection.error))
-    return response
 
 
 async def _ask_hooks(ws: WebSocket, connection: ServerConnection, hooks: Hooks) -> Response:
@@ -68,8 +65,3 @@ async def _result(
     if result is not None and not isinstance(result, Response):
         raise TypeError(f"{name} returned {type(result).__name__}, not Response or None")
     return result
-
-
-def one_line(error: Exception | None) -> str:
-    """Return what an error says in characters that any log can hold."""
-    return str(error).encode("ascii", "backslashreplace").decode()

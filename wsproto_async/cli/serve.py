@@ -13,7 +13,10 @@ from contextlib import suppress
 from typing import Any, Final
 
 from ..aio.bind import bind_unix
+from ..aio.serve import serve
 from ..aio.server import Handler
+from ..aio.websocket import WebSocket
+from ..workers.process import EXIT_USAGE
 from ..workers.run import run_loaded
 from . import application
 
@@ -45,6 +48,8 @@ _PASSED_ON: Final = (
     "ping_timeout",
     "readiness",
 )
+
+_LONGEST: Final = 86400  # seconds
 
 
 def add_to(commands: Any) -> None:
@@ -80,14 +85,14 @@ def add_to(commands: Any) -> None:
     add("--workers", type=_number(int, 1), default=1, metavar="N", help="default 1")
     add(
         "--grace",
-        type=_number(float, 0),
+        type=_seconds(0),
         default=10,
         metavar="S",
         help="for handlers to end, default 10",
     )
     add(
         "--heartbeat-timeout",
-        type=_number(float, 2),
+        type=_seconds(2),
         default=30,
         metavar="S",
         help="a worker whose event loop stands still for so long is replaced, default 30",
@@ -114,8 +119,8 @@ def add_to(commands: Any) -> None:
         metavar="N",
         help="of each worker, default 65536",
     )
-    add("--ping-interval", type=_number(float, 0.001), metavar="S", help="default 20")
-    add("--ping-timeout", type=_number(float, 0.001), metavar="S", help="default 20")
+    add("--ping-interval", type=_seconds(0.001), metavar="S", help="default 20")
+    add("--ping-timeout", type=_seconds(0.001), metavar="S", help="default 20")
     add("--liveness", metavar="PATH", help="answers 200 while the event loop runs")
     add("--readiness", metavar="PATH", help="answers 200 while connections are accepted, else 503")
 
@@ -134,18 +139,26 @@ def _number(
     return parse
 
 
+def _seconds(least: float) -> Callable[[str], Any]:
+    return _number(float, least, _LONGEST)
+
+
 def _serve(arguments: argparse.Namespace) -> int:
     if arguments.uds is not None and (arguments.port is not None or arguments.host):
-        return _fail("--uds takes the place of --port and --host", 2)
+        return _fail("--uds takes the place of --port and --host", EXIT_USAGE)
     if arguments.keyfile is not None and arguments.certfile is None:
-        return _fail("--keyfile needs --certfile", 2)
+        return _fail("--keyfile needs --certfile", EXIT_USAGE)
     if arguments.uds is None and arguments.port is None and "LISTEN_FDS" not in os.environ:
-        return _fail("--port or --uds is needed", 2)
+        return _fail("--port or --uds is needed", EXIT_USAGE)
     logging.basicConfig(
         level=arguments.log_level.upper(),
         format="%(asctime)s %(process)d %(levelname)s %(message)s",
     )
     options = serve_options(arguments)
+    try:
+        serve(WebSocket.wait_closed, arguments.port, **options)  # raises here, not in each worker
+    except (TypeError, ValueError) as exc:
+        return _fail(str(exc), EXIT_USAGE)
     try:
         if arguments.uds is not None:
             options["sock"] = bind_unix(arguments.uds)
@@ -162,6 +175,8 @@ def _serve(arguments: argparse.Namespace) -> int:
         )
     except OSError as exc:
         return _fail(f"cannot listen: {exc.strerror or exc}", 1)
+    except UnicodeError:  # a label over 63 characters, for one
+        return _fail("cannot listen: that is no name of a host", EXIT_USAGE)
     finally:
         if arguments.uds is not None:
             with suppress(OSError):
@@ -182,7 +197,7 @@ def _load(arguments: argparse.Namespace) -> tuple[Handler, dict[str, Any]]:
         handler = application.load(arguments.handler)
         more = {} if arguments.certfile is None else {"ssl": _context(arguments)}
     except application.NotThere as exc:
-        raise SystemExit(_fail(str(exc), 2)) from None
+        raise SystemExit(_fail(str(exc), EXIT_USAGE)) from None
     except Exception:
         traceback.print_exc()
         raise SystemExit(1) from None

@@ -4,16 +4,42 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from ipaddress import IPv6Address
 from typing import Final
 
 from ..exceptions import InvalidHost
 from .http11 import Request
 
-__all__ = ["AllowedHosts", "check_host"]
+__all__ = ["AllowedHosts", "check_allowed_hosts", "check_host"]
 
 AllowedHosts = Sequence[str | re.Pattern[str]] | None
 
 _PORT: Final = re.compile(r":[0-9]*$")
+_NAME: Final = re.compile(r"[^:/?#@*\[\]\s]+")
+
+
+def check_allowed_hosts(allowed: AllowedHosts) -> None:
+    """Raise TypeError or ValueError for what no host can be equal to."""
+    if allowed is None:
+        return
+    if isinstance(allowed, str):
+        raise TypeError("allowed_hosts must be a sequence of hosts, not a string")
+    for host in allowed:
+        if isinstance(host, str):
+            if not _NAME.fullmatch(host) and not _is_ipv6(host):
+                raise ValueError(
+                    f"{host!r} in allowed_hosts is no host: it has no port, brackets or wildcards"
+                )
+        elif not isinstance(host, re.Pattern):
+            raise TypeError(f"{host!r} in allowed_hosts is no string or pattern")
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        IPv6Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def check_host(request: Request, allowed: AllowedHosts) -> None:

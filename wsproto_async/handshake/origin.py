@@ -11,11 +11,30 @@ from urllib.parse import urlsplit
 from ..exceptions import InvalidOrigin
 from .http11 import Request
 
-__all__ = ["Origins", "check_origin"]
+__all__ = ["Origins", "check_origin", "check_origins"]
 
 Origins = Literal["same-origin"] | Sequence[str | re.Pattern[str] | None] | None
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+# As browsers write it (RFC 6454 6.2), without a path, and in lower case.
+_ORIGIN: Final = re.compile(r"null|[a-z][a-z0-9+.\-]*://[^A-Z/?#@*\s]*")
+
+
+def check_origins(origins: Origins) -> None:
+    """Raise TypeError or ValueError for what no browser's Origin can be equal to."""
+    if origins is None or origins == "same-origin":
+        return
+    if isinstance(origins, str):
+        raise TypeError("origins must be a sequence of origins, not a string")
+    for origin in origins:
+        if isinstance(origin, str):
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin!r} in origins is no origin: https://example.com, in lower case and "
+                    "without a path, is one"
+                )
+        elif origin is not None and not isinstance(origin, re.Pattern):
+            raise TypeError(f"{origin!r} in origins is no string, pattern or None")
 
 
 def check_origin(request: Request, origins: Origins) -> None:

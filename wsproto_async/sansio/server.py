@@ -86,13 +86,12 @@ class ServerConnection(Connection):
                     self.error = InvalidMessage("connection closed before the request was complete")
                     return self._end(Close(1006))
                 return None
-            request = build_request(*found)
+            self.request = request = build_request(*found)
             check_host(request, self._allowed_hosts)
         except HandshakeError as exc:
             self.error = exc
             self._respond(refusal(exc), None if head.start is None else head.start[0])
             return Close(1006)
-        self.request = request
         self._http_ended(head.rest())
         return request
 

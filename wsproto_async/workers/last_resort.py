@@ -26,11 +26,11 @@ def last_resort(seconds: float) -> None:
     called_off = _thread.allocate_lock()
     called_off.acquire()
     _called_off.append(called_off)
+    # Reads what runs without a lock, and may crash on it: only for who never gives up the GIL.
+    faulthandler.dump_traceback_later(seconds + _BY_FORCE, exit=True, file=_STDERR)
     with suppress(RuntimeError):  # the system has no room for a thread
         # Not threading: it has locks, which may be held by what the signal came into.
         _thread.start_new_thread(_end_in, (seconds, called_off))
-        # Reads what runs without a lock, and may crash on it: only for who never gives up the GIL.
-        faulthandler.dump_traceback_later(seconds + _BY_FORCE, exit=True, file=_STDERR)
 
 
 def call_off() -> None:

@@ -15,7 +15,10 @@ from ..aio.signals import on_stop_signal
 from .last_resort import call_off, last_resort
 from .systemd import notify, watchdog
 
-__all__ = ["EXIT_AFTER_GRACE", "Beside", "close", "serve_here"]
+__all__ = ["EXIT_AFTER_GRACE", "EXIT_USAGE", "Beside", "close", "serve_here"]
+
+EXIT_USAGE: Final = 2
+"""The status of a program that was told to do what cannot be done, as argparse has it."""
 
 EXIT_AFTER_GRACE: Final = 2.0
 """Seconds after the grace for its handlers until a process exits that has not ended."""
