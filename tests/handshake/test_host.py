@@ -82,3 +82,8 @@ def test_hosts() -> None:
     check_allowed_hosts(ALLOWED)
     check_allowed_hosts(None)
     check_allowed_hosts(["localhost", "127.0.0.1", "::1", "b\xfccher.example"])
+
+
+def test_a_string_is_no_sequence_of_hosts() -> None:
+    with pytest.raises(TypeError, match="not a string"):
+        check_allowed_hosts("example.com")

@@ -203,3 +203,8 @@ def test_any_origin_is_allowed_or_refused(text: str) -> None:
     for origin in (text, f"http://{text}", f"https://example.com{text}", f"http://[{text}]"):
         if is_allowed(origin, "same-origin"):
             assert origin.lower().startswith(("http://example.com", "https://example.com"))
+
+
+def test_a_string_is_no_sequence_of_origins() -> None:
+    with pytest.raises(TypeError, match="not a string"):
+        check_origins("https://good.com")  # type: ignore[arg-type]
