@@ -114,12 +114,13 @@ async def test_a_line_for_who_is_refused(
 
 async def test_a_line_for_a_handshake_that_is_shed(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "wsproto_async")
-    async with serve(echo, 0, max_handshakes=0) as server, tcp_peer(server.port) as peer:
+    async with serve(echo, 0, max_handshakes=0) as server:
         caplog.clear()
-        await peer.read_eof()
-        assert [(record.levelname, record.message) for record in caplog.records] == [
-            ("INFO", f"refused: {peer.name} 503 too many handshakes")
-        ]
+        async with tcp_peer(server.port) as peer:
+            await peer.read_eof()
+            assert [(record.levelname, record.message) for record in caplog.records] == [
+                ("INFO", f"refused: {peer.name} 503 too many handshakes")
+            ]
 
 
 async def test_a_page_leaves_a_line_at_debug(caplog: pytest.LogCaptureFixture) -> None:
