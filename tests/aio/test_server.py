@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -120,6 +121,36 @@ async def test_a_server_that_does_not_listen_yet() -> None:
     assert server.sockets == ()
     server.close()
     await within(1, server.wait_closed())
+
+
+async def test_it_can_listen_beside_on_sockets_of_others() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as others:
+        port = others.getsockname()[1]
+        async with serve(receive, 0) as server:
+            server.listen_beside([others.dup()])
+            async with connect(f"ws://127.0.0.1:{port}/"), connect(uri(server)):
+                server.listen_beside([])
+                assert len(server.connections) == 2
+                async with tcp_peer(port) as waiting:
+                    await waiting.send(head(*UPGRADE))
+                    async with connect(uri(server)):
+                        assert len(server.connections) == 3
+                    server.listen_beside([others.dup()])
+                    assert (await waiting.read_head()).startswith(b"HTTP/1.1 101 ")
+
+
+async def test_handshakes_under_way_can_be_waited_for() -> None:
+    async with serve(receive, 0) as server, connect(uri(server)):
+        await within(1, server.wait_for_handshakes())
+        async with tcp_peer(server.port) as first, tcp_peer(server.port) as second:
+            await until(lambda: server.stats().handshakes == 2)
+            waiting = asyncio.create_task(server.wait_for_handshakes())
+            await first.send(head(*UPGRADE))
+            assert (await first.read_head()).startswith(b"HTTP/1.1 101 ")
+            await asyncio.wait([waiting], timeout=0.1)
+            assert not waiting.done()
+            second.sock.close()
+            await within(1, waiting)
 
 
 async def test_connections_is_a_snapshot() -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -165,6 +166,18 @@ def test_a_second_signal_waits_for_nobody(serving: Callable, what: str) -> None:
         assert program.end() == 1
     assert program.found("WARNING .*(ended: .*)") == ["ended: killed, it did not stop in time"]
     assert len(program.workers(2)) == 2
+
+
+def test_more_signals_change_nothing(serving: Callable) -> None:
+    program = serving(grace=600)
+    with connect_to(program, program.workers(2)[0]) as sock:
+        say(sock, "stubborn")
+        program.wait_for("stubborn")
+        for _ in range(5):
+            program.send(signal.SIGTERM)
+            time.sleep(0.05)  # else some of them might be one
+        assert program.end() == 1
+    assert program.found("WARNING .*(ended: .*)") == ["ended: killed, it did not stop in time"]
 
 
 def until_one_has_ended(program: Program) -> None:

@@ -266,8 +266,6 @@ class Supervisor:
                 worker.stop(self._end_of_grace())
             elif self._stop_signals == 2:
                 worker.stop(time.monotonic() + _KILL_AFTER_SECOND_SIGNAL)
-            else:
-                worker.kill("there was a third signal")
 
     def _retire(self, worker: WorkerProcess) -> None:
         worker.retire(self._end_of_grace(UNTIL_GRACE))
