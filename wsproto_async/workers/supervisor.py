@@ -61,7 +61,7 @@ class Supervisor:
         self._is_restart_due = False
         self._selector = selectors.DefaultSelector()
         self._watchdog_interval = watchdog_interval()
-        self._watchdog_at = time.monotonic()
+        self._now = self._watchdog_at = time.monotonic()
 
     def run(self) -> int:
         """Supervise until SIGINT or SIGTERM, and return the exit status when no worker is left."""
@@ -69,8 +69,7 @@ class Supervisor:
             # The first worker shows that it can be done, or why it cannot: once, not by each.
             self._start(self._slots[0])
             while self._workers or not self._is_stopping:
-                self._wait()
-                self._keep_time(time.monotonic())
+                self._keep_time(self._wait())
         return self._status
 
     @property
@@ -95,18 +94,19 @@ class Supervisor:
                 for number, handler in previous.items():
                     signal.signal(number, handler)
 
-    def _wait(self) -> None:
-        before = time.monotonic()
-        timeout = self._time_left(before)
+    def _wait(self) -> float:
+        """Wait for something to happen, deal with it, and return when it was."""
+        timeout = self._time_left(time.monotonic())
         ready = self._selector.select(timeout)
-        now = time.monotonic()
-        if timeout is not None and now - before - timeout > _STOOD_STILL:
+        before, self._now = self._now, time.monotonic()
+        if timeout is not None and self._now - before - timeout > _STOOD_STILL:
             # It was this process that stood still, and perhaps all of them (Ctrl-Z): no blame.
             for worker in self._workers.values():
-                worker.heard = now
+                worker.heard = self._now
         # Signals come last: they may close the channel of a worker that has ended.
         for key, _ in sorted(ready, key=lambda each: each[0].fileobj is self._awake):
             key.data()
+        return self._now
 
     def _read_signals(self) -> None:
         for number in self._awake.recv(4096):
