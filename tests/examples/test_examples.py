@@ -14,7 +14,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from random import randrange
 from typing import Any
 
 import pytest
@@ -79,9 +81,14 @@ def start() -> Iterator[Start]:
 
 
 def find_free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
+    """A port that no connection gets by itself, so that nobody else comes to it meanwhile."""
+    while True:
+        with (
+            suppress(OSError),
+            socket.create_server(("127.0.0.1", randrange(20_000, 32_000))) as sock,
+        ):
+            port: int = sock.getsockname()[1]
+            return port
 
 
 def wait_until_answering(process: subprocess.Popen[str], port: int) -> None:

@@ -72,7 +72,7 @@ def test_strings_that_no_host_is_equal_to(host: str) -> None:
         check_allowed_hosts(["example.com", host])
 
 
-@pytest.mark.parametrize("host", [None, 5, b"example.com"])
+@pytest.mark.parametrize("host", [None, 5, b"example.com", re.compile(b"x")])
 def test_what_is_no_host_at_all(host: Any) -> None:
     with pytest.raises(TypeError, match=r" in allowed_hosts is no string or pattern$"):
         check_allowed_hosts([host])

@@ -185,7 +185,7 @@ def test_strings_that_no_origin_is_equal_to(origin: str) -> None:
         check_origins(["https://good.com", origin])
 
 
-@pytest.mark.parametrize("origin", [5, b"https://good.com", ["https://good.com"]])
+@pytest.mark.parametrize("origin", [5, b"https://good.com", ["https://good.com"], re.compile(b"x")])
 def test_what_is_no_origin_at_all(origin: Any) -> None:
     with pytest.raises(TypeError, match=r" in origins is no string, pattern or None$"):
         check_origins([origin])

@@ -464,3 +464,29 @@ def test_a_restart_that_fails_leaves_the_old_workers(start: Start, tmp_path: Pat
     (tmp_path / "bad").unlink()
     program.send(signal.SIGHUP)
     program.workers(4)
+
+
+def test_a_worker_that_ends_by_itself_leaves_its_connections_to_the_others(
+    serving: Callable,
+) -> None:
+    program = serving(grace=600)
+    one, other = program.workers(2)
+    with connect_to(program, one) as sock:
+        say(sock, "stubborn")
+        program.wait_for("stubborn")
+        os.kill(one, signal.SIGTERM)
+        assert sock.recv(100) == GOING_AWAY
+        for _ in range(20):
+            with program.connect() as another:
+                assert pid_of(another) == other
+
+
+def test_who_connects_while_it_stops_is_refused(serving: Callable) -> None:
+    program = serving(grace=600)
+    with connect_to(program, program.workers(2)[0]) as sock:
+        say(sock, "stubborn")
+        program.wait_for("stubborn")
+        program.send(signal.SIGTERM)
+        until_one_has_ended(program)
+        with pytest.raises(ConnectionRefusedError):
+            program.connect()

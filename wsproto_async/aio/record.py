@@ -67,7 +67,7 @@ class Record:
         self._refused += 1
         if response.status < 400:
             self._log.debug("answered: %s %d", who(protocol), response.status)
-        else:
+        elif self._log.has_info():
             self._log.info("refused: %s %d %s", who(protocol), response.status, one_line(why))
 
     def failed(self, protocol: ProtocolCore, why: object) -> None:

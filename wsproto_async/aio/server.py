@@ -225,6 +225,8 @@ class Server:
         begun = monotonic()
         until = begun + _CLOSING
         for number, protocol in enumerate(protocols):
+            if protocol.is_lost:
+                continue
             left = monotonic()
             pause = max(begun + spread * number / len(protocols) - left, 0)
             if pause or left >= until:
@@ -389,6 +391,8 @@ class Server:
             return False  # the peer has gone, or the time is over
         if response.status != 101:
             self._refuse(protocol, response, why or response.reason)
+            if self._closing is not None:
+                protocol.set_deadline(_TURNED_AWAY, Deadline.CLOSE)
             return False
         connection.send_response(response)
         self._record.opened(ws)

@@ -9,10 +9,9 @@ import ssl
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Final
 
-from ..aio.bind import bind_unix
+from ..aio.bind import SocketFile, bind_unix
 from ..aio.serve import serve
 from ..aio.server import Handler
 from ..aio.websocket import WebSocket
@@ -159,9 +158,11 @@ def _serve(arguments: argparse.Namespace) -> int:
         serve(WebSocket.wait_closed, arguments.port, **options)  # raises here, not in each worker
     except (TypeError, ValueError) as exc:
         return _fail(str(exc), EXIT_USAGE)
+    file: SocketFile | None = None
     try:
         if arguments.uds is not None:
             options["sock"] = bind_unix(arguments.uds)
+            file = SocketFile(arguments.uds)
     except OSError as exc:
         return _fail(f"cannot listen at {arguments.uds}: {exc.strerror or exc}", 1)
     try:
@@ -178,9 +179,8 @@ def _serve(arguments: argparse.Namespace) -> int:
     except UnicodeError:  # a label over 63 characters, for one
         return _fail("cannot listen: that is no name of a host", EXIT_USAGE)
     finally:
-        if arguments.uds is not None:
-            with suppress(OSError):
-                os.unlink(arguments.uds)
+        if file is not None:
+            file.close()
     return 0
 
 

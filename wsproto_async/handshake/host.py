@@ -30,7 +30,7 @@ def check_allowed_hosts(allowed: AllowedHosts) -> None:
                 raise ValueError(
                     f"{host!r} in allowed_hosts is no host: it has no port, brackets or wildcards"
                 )
-        elif not isinstance(host, re.Pattern):
+        elif not isinstance(host, re.Pattern) or not isinstance(host.pattern, str):
             raise TypeError(f"{host!r} in allowed_hosts is no string or pattern")
 
 

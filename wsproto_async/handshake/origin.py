@@ -33,7 +33,9 @@ def check_origins(origins: Origins) -> None:
                     f"{origin!r} in origins is no origin: https://example.com, in lower case and "
                     "without a path, is one"
                 )
-        elif origin is not None and not isinstance(origin, re.Pattern):
+        elif origin is not None and not (
+            isinstance(origin, re.Pattern) and isinstance(origin.pattern, str)
+        ):
             raise TypeError(f"{origin!r} in origins is no string, pattern or None")
 
 

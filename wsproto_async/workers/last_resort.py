@@ -26,9 +26,9 @@ def last_resort(seconds: float) -> None:
     called_off = _thread.allocate_lock()
     called_off.acquire()
     _called_off.append(called_off)
-    # Reads what runs without a lock, and may crash on it: only for who never gives up the GIL.
-    faulthandler.dump_traceback_later(seconds + _BY_FORCE, exit=True, file=_STDERR)
     with suppress(RuntimeError):  # the system has no room for a thread
+        # Reads what runs without a lock, and may crash on it: only for who never gives up the GIL.
+        faulthandler.dump_traceback_later(seconds + _BY_FORCE, exit=True, file=_STDERR)
         # Not threading: it has locks, which may be held by what the signal came into.
         _thread.start_new_thread(_end_in, (seconds, called_off))
 
@@ -36,14 +36,19 @@ def last_resort(seconds: float) -> None:
 def call_off() -> None:
     """Let the process live on."""
     faulthandler.cancel_dump_traceback_later()
-    while _called_off:
-        _called_off.pop().release()
+    with suppress(IndexError):  # a signal may have called it off in between
+        while True:
+            _called_off.pop().release()
 
 
 def _end_in(seconds: float, called_off: _thread.LockType) -> None:
     if called_off.acquire(timeout=seconds):
         return
     with suppress(OSError):
+        os.set_blocking(_STDERR, False)  # nobody may read it
+    with suppress(OSError):
         os.write(_STDERR, b"this process does not stop by itself; it is here:\n")
     faulthandler.dump_traceback(_STDERR)
+    with suppress(OSError):
+        os.set_blocking(_STDERR, True)  # it may be a terminal, which others have as well
     os._exit(1)

@@ -20,7 +20,7 @@ __all__ = ["EXIT_AFTER_GRACE", "EXIT_USAGE", "Beside", "close", "serve_here"]
 EXIT_USAGE: Final = 2
 """The status of a program that was told to do what cannot be done, as argparse has it."""
 
-EXIT_AFTER_GRACE: Final = 2.0
+EXIT_AFTER_GRACE: Final = 5.0
 """Seconds after the grace for its handlers until a process exits that has not ended."""
 
 _EXIT_AFTER_SECOND_SIGNAL: Final = 1.5

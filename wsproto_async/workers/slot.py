@@ -30,6 +30,8 @@ class WorkerProcess:
         """When it gave the last sign of life."""
         self.is_ready = False
         self.is_told_to_end = False
+        self.is_ending = False
+        """It has said that it accepts no more."""
         self.killed_at: float | None = None
         """When it is killed if it still runs; None for never."""
         self.why_killed = ""
@@ -38,7 +40,7 @@ class WorkerProcess:
     @property
     def is_serving(self) -> bool:
         """Tell if it accepts connections, as far as is known."""
-        return self.is_ready and not self.is_told_to_end
+        return self.is_ready and not (self.is_told_to_end or self.is_ending)
 
     def __str__(self) -> str:
         return f"worker {self.slot.number} (process {self.pid})"

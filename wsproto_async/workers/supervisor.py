@@ -22,7 +22,7 @@ from .process import EXIT_AFTER_GRACE
 from .restart import RollingRestart
 from .slot import Slot, WorkerProcess, describe
 from .systemd import notify, watchdog_interval
-from .worker import UNTIL_GRACE
+from .worker import ENDING, UNTIL_GRACE
 
 __all__ = ["Supervisor", "Work"]
 
@@ -131,6 +131,9 @@ class Supervisor:
             self._selector.unregister(worker.channel)  # SIGCHLD follows
             return
         worker.heard = time.monotonic()
+        if ENDING in signs and not worker.is_ending:
+            worker.is_ending = True
+            self._lend()
         if not worker.is_ready:
             worker.is_ready = True
             self._worker_ready(worker)
@@ -157,7 +160,7 @@ class Supervisor:
 
     def _overdue_at(self, worker: WorkerProcess) -> float | None:
         """When a worker has been silent for too long. While it starts it has more time."""
-        if self._heartbeat_timeout is None or worker.why_killed or worker.is_told_to_end:
+        if self._heartbeat_timeout is None or worker.why_killed or worker.killed_at is not None:
             return None
         return worker.heard + self._heartbeat_timeout * (1 if worker.is_ready else _STARTING)
 
@@ -261,6 +264,8 @@ class Supervisor:
             notify("STOPPING=1")
             for slot in self._slots:
                 slot.restart_at = None
+                for sock in slot.socks:  # who connects now shall not wait for the last worker
+                    sock.close()
         for worker in self._workers.values():
             if self._stop_signals == 1:
                 worker.stop(self._end_of_grace())

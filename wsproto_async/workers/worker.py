@@ -16,10 +16,16 @@ from typing import Final
 from ..aio.server import Server
 from .process import close
 
-__all__ = ["BEAT", "LEND", "MOST_LENT", "RETIRE", "UNTIL_GRACE", "in_touch"]
+__all__ = ["BEAT", "ENDING", "LEND", "MOST_LENT", "RETIRE", "UNTIL_GRACE", "in_touch"]
 
 BEAT: Final = 1.0
 """Seconds between two signs of life."""
+
+ALIVE: Final = b"."
+"""A sign of life."""
+
+ENDING: Final = b"e"
+"""The same of one that accepts no more connections."""
 
 RETIRE: Final = b"r"
 """Another worker has taken over: end, but refuse nobody."""
@@ -62,7 +68,7 @@ class _Contact:
 
     def beat(self) -> None:
         with suppress(OSError):  # the supervisor is busy, or gone, which reading tells
-            self._channel.send(b".")
+            self._channel.send(ALIVE if self._server.is_serving() else ENDING)
         self._timer = self._loop.call_later(BEAT, self.beat)
 
     def end(self) -> None:
