@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import randrange
 
 import pytest
 
@@ -77,10 +78,17 @@ def test_blocks_compile(section: Section) -> None:
         compile(code, section.title, "exec", dont_inherit=True)
 
 
+def find_free_port() -> str:
+    """A port that no connection gets by itself, so that nobody else comes to it meanwhile."""
+    while True:
+        port = randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return str(port)
+
+
 @cases([section for section in SECTIONS if section.programs])
 def test_programs_run(section: Section, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = str(listener.getsockname()[1])
+    port = find_free_port()
     for name, code in section.programs.items():
         (tmp_path / name).write_text(code.replace("8765", port), encoding="utf-8")
 
