@@ -116,6 +116,8 @@ async def test_new_keys_over_and_over(command: str) -> None:
         assert program.stdin is not None
         with contextlib.suppress(ConnectionError):
             for _ in range(200):
+                if program.stdin.is_closing():
+                    break  # it has been refused, and has ended
                 program.stdin.write(f"{command}\n".encode())
                 await program.stdin.drain()
                 await ws.send("still there?")
