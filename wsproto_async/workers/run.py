@@ -51,10 +51,9 @@ def run(
     process forked from it, with an event loop of its own. One that ends by itself is replaced: at
     once, then after pauses from 1 to 30 s. So is one whose event loop stands still for
     ``heartbeat_timeout`` seconds, 2 or more, or that takes ten times as long to start; None for
-    never. SIGHUP replaces all, one after
-    another, without refusing a connection; the new ones run the code of this process again, while
-    those of the command line load what is there then. The supervisor takes SIGINT, SIGTERM, SIGHUP
-    and SIGCHLD over, whoever handled them.
+    never. SIGHUP replaces all, one after another, without refusing a connection; the new ones run
+    the code of this process again, while those of the command line load what is there then. The
+    supervisor takes SIGINT, SIGTERM, SIGHUP and SIGCHLD over, whoever handled them.
 
     Raises OSError if it cannot listen there; ValueError for times above a day, for ``workers``
     below 1, and above 1 where there is no ``os.fork``; RuntimeError if there are other threads or a
