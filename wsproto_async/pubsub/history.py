@@ -1,0 +1,93 @@
+"""What is kept of topics for who has missed it: no IO, and no clock but what is passed in."""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict, deque
+from typing import Final
+
+from .broker import IDEMPOTENCY_AGE, Missed, Retention
+from .publication import Position, Publication
+
+__all__ = ["Histories"]
+
+_MAX_TOPICS: Final = 65_536  # of which something is kept
+_MAX_KEYS: Final = 65_536
+
+
+class Histories:
+    """The histories of topics, and the keys of what was published lately.
+
+    A topic of which nothing is left, or that is one of too many, is forgotten, and its epoch with
+    it. ``now`` is in seconds and never goes back.
+    """
+
+    def __init__(self) -> None:
+        self._topics: OrderedDict[str, _History] = OrderedDict()  # the oldest first
+        self._published: OrderedDict[tuple[str, str], tuple[float, Position | None]] = OrderedDict()
+
+    def published(self, topic: str, key: str, now: float) -> tuple[Position | None] | None:
+        """Return the position of what was published with ``key``, in a tuple; None if nothing."""
+        found = self._published.get((topic, key))
+        return None if found is None or found[0] <= now else found[1:]
+
+    def remember(self, topic: str, key: str, position: Position | None, now: float) -> None:
+        """Remember that something was published with ``key``."""
+        self._published[topic, key] = now + IDEMPOTENCY_AGE, position
+        while len(self._published) > _MAX_KEYS or next(iter(self._published.values()))[0] <= now:
+            self._published.popitem(last=False)
+
+    def append(self, publication: Publication, retention: Retention, now: float) -> Publication:
+        """Keep a publication, and return it with its position."""
+        history = self._use(publication.topic, retention, now)
+        return history.append(publication, retention, now)
+
+    def read(self, topic: str, since: Position | None, retention: Retention, now: float) -> Missed:
+        """Return what was kept after ``since``."""
+        return self._use(topic, retention, now).read(since, now)
+
+    def _use(self, topic: str, retention: Retention, now: float) -> _History:
+        history = self._topics.get(topic)
+        if history is None:
+            history = self._topics[topic] = _History()
+        history.forget_at = now + retention.age
+        self._topics.move_to_end(topic)
+        while len(self._topics) > _MAX_TOPICS or self._oldest().forget_at <= now:
+            self._topics.popitem(last=False)
+        return history
+
+    def _oldest(self) -> _History:
+        return next(iter(self._topics.values()))
+
+
+class _History:
+    __slots__ = ("_epoch", "_kept", "_offset", "forget_at")
+
+    def __init__(self) -> None:
+        self._epoch = secrets.token_hex(8)
+        self._offset = 0
+        self._kept: deque[tuple[float, Publication]] = deque()
+        self.forget_at = 0.0
+
+    def append(self, publication: Publication, retention: Retention, now: float) -> Publication:
+        self._offset += 1
+        publication = publication.at(Position(self._epoch, self._offset))
+        self._kept.append((now + retention.age, publication))
+        while len(self._kept) > retention.size:
+            self._kept.popleft()
+        self._drop_old(now)
+        return publication
+
+    def read(self, since: Position | None, now: float) -> Missed:
+        self._drop_old(now)
+        position = Position(self._epoch, self._offset)
+        if since is None:
+            return Missed(position, [])
+        missed = self._offset - since.offset
+        if since.epoch != self._epoch or not 0 <= missed <= len(self._kept):
+            return Missed(position, None)
+        return Missed(position, [each for _, each in self._kept][len(self._kept) - missed :])
+
+    def _drop_old(self, now: float) -> None:
+        while self._kept and self._kept[0][0] <= now:
+            self._kept.popleft()
