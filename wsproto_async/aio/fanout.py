@@ -101,7 +101,8 @@ class Fanout:
                 self._idle.wake()
 
     def _drop(self) -> None:
-        self.pending -= self._batches.popleft().size
+        batch = self._batches.popleft()
+        self.pending -= batch.size
 
 
 class _Batch:
