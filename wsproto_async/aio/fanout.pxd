@@ -25,7 +25,7 @@ cdef class Fanout:
     )
     cpdef give(self, ProtocolCore protocol, PreparedMessage message, object policy)
     @cython.locals(batch=_Batch)
-    cdef bint _is_long(self) except -1
+    cpdef bint is_busy(self) except -1
     @cython.locals(batch=_Batch, until=cython.double, is_done=cython.bint)
     cpdef _run(self)
     @cython.locals(batch=_Batch)

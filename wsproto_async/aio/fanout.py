@@ -71,10 +71,10 @@ class Fanout:
 
     def is_busy(self) -> bool:
         """Tell if somebody who publishes ever more has to let the loop go on."""
-        return self.pending > _JOINED or len(self._batches) > 1 or self._is_long()
-
-    def _is_long(self) -> bool:
-        return bool(self._batches) and self._batches[0].has_many()
+        if not self._batches:
+            return False
+        batch = self._batches[0]
+        return self.pending > _JOINED or len(self._batches) > 1 or batch.has_many()
 
     async def idle(self) -> None:
         """Wait until all has been given that was added."""
