@@ -20,6 +20,7 @@ from ..handshake.server import refusal
 from ..sansio.server import ServerConnection
 from ..sansio.state import State
 from .acceptor import Acceptor
+from .address import host_of
 from .admission import Admission
 from .bind import set_user_timeout
 from .flow import Waiters
@@ -416,7 +417,7 @@ class Server:
     def _find_client(self, protocol: ProtocolCore, request: Request) -> str:
         """Return the address that the request comes from; raises InvalidHeader."""
         address = protocol.client_address or protocol.transport.get_extra_info("peername")
-        host: str = address[0] if isinstance(address, tuple) else "unix"
+        host = host_of(address)
         client = self._proxies.client(host, request.headers)
         if client != host:
             protocol.client_address = client, 0
