@@ -106,15 +106,20 @@ class Server:
     def listen_beside(self, sockets: Sequence[socket]) -> None:
         """Accept on these listening sockets too, in place of those of the call before.
 
-        They are closed when nothing is accepted on them any more.
+        They are closed when nothing is accepted on them any more. What cannot be watched is closed
+        at once: the log tells.
         """
         for acceptor in self._beside:
             acceptor.close()
         own = self._listeners[0]
         assert isinstance(own, Acceptor)
+        self._beside = []
         for sock in sockets:
             set_user_timeout(sock, self._settings.send_timeout)
-        self._beside = [own.beside(sock) for sock in sockets]
+            try:
+                self._beside.append(own.beside(sock))
+            except OSError as exc:
+                self._log.warning("cannot accept on a lent socket: %s", exc)
 
     def stop_listening(self) -> None:
         """Accept no more connections."""
