@@ -283,7 +283,12 @@ cdef class SocketTransport(Watched):
 
 
 cdef object name_of(bytes peer):
-    """Return what Python makes of a ``sockaddr_in`` or ``sockaddr_in6``; else the empty string."""
+    """Return what Python makes of a ``sockaddr_in`` or ``sockaddr_in6``; else the empty string.
+
+    None if there is no address: the peer had gone.
+    """
+    if not peer:
+        return None
     if int.from_bytes(peer[:2], sys.byteorder) == socket.AF_UNIX:
         return ""
     port = int.from_bytes(peer[2:4], "big")
