@@ -606,6 +606,10 @@ async def test_cursors(start: Start) -> None:
         while (moved := json.loads(await receive(first)))["kind"] != "move":
             pass
         assert moved == {"kind": "move", "id": told["id"], "x": 0.25, "y": 1}
+        await first.send(json.dumps({"x": 0, "y": 0.5}))
+        while (moved := json.loads(await receive(second)))["kind"] != "move":
+            pass
+        assert (moved["x"], moved["y"]) == (0, 0.5)  # the other's: it is not told of its own
         await second.close()
         assert json.loads(await receive(first)) == {"kind": "leave", "id": told["id"]}
 
