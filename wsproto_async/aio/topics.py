@@ -16,6 +16,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from ..codec.opcodes import OP_BINARY, OP_TEXT
@@ -49,8 +50,8 @@ class Subscription(NamedTuple):
     position: Position | None
     """Where the topic's history stood: all from there on will be sent. None without a history."""
     recovered: bool | None
-    """With ``since``: True if all that was missed has been sent, False if nothing of it, since
-    not all of it is kept or it is too much. None without."""
+    """With ``since``: True if all that was missed has been sent, False if not all of it is kept or
+    it is too much: then nothing of it has been sent, or with ``last`` the end. None without."""
 
 
 class TopicStats(NamedTuple):
@@ -115,7 +116,12 @@ class Topics:
     # Subscribing
 
     def subscribe(
-        self, ws: WebSocket, name: str, since: Position | None, member: str | None
+        self,
+        ws: WebSocket,
+        name: str,
+        since: Position | None,
+        last: int,
+        member: str | None,
     ) -> asyncio.Future[Subscription]:
         """See ``WebSocket.subscribe``."""
         protocol = ws._protocol
@@ -129,7 +135,10 @@ class Topics:
             raise InvalidState(f"a connection may have {len(mine)} subscriptions")
         audience = self._audiences.get(name)
         options = self._options(name)
-        if since is not None and options.retention is None:
+        if last < 0:
+            raise ValueError("last must be a number of messages, or 0")
+        reads = since is not None or last > 0
+        if reads and options.retention is None:
             raise InvalidState(f"{name} has no history: a Topic with history has one")
         if member is not None and not options.presence:
             raise InvalidState(f"{name} has no members: a Topic with presence has them")
@@ -138,16 +147,16 @@ class Topics:
         protocol.audiences = mine
         mine[name] = audience
         self._websockets[protocol] = ws
-        if since is None:
-            audience.add(protocol)
-        else:
+        if reads:
             audience.begin_join(protocol)
+        else:
+            audience.add(protocol)
         if member is not None:
             audience.members[protocol] = member
             self._broker.enter(name, ws.id.hex, member)
-        done = self._subscribe_now(audience, protocol, since)
+        done = None if last else self._subscribe_now(audience, protocol, since)
         if done is None:
-            done = self._start(self._subscribe(audience, protocol, since))
+            done = self._start(self._subscribe(audience, protocol, since, last))
         if options.on_subscribe is not None:
             self._call(protocol, options.on_subscribe, ws, name)
         return done
@@ -189,19 +198,20 @@ class Topics:
         read = self._broker.read(audience.name, since, audience.options.retention)
         if not read.done():
             return None
-        future.set_result(self._join(audience, protocol, read.result()))
+        missed = read.result()
+        recovered = missed.publications is not None
+        future.set_result(self._join(audience, protocol, missed, recovered))
         return future
 
     async def _subscribe(
-        self, audience: _Audience, protocol: ProtocolCore, since: Position | None
+        self, audience: _Audience, protocol: ProtocolCore, since: Position | None, last: int
     ) -> Subscription:
         name = audience.name
         try:
             await asyncio.shield(audience.confirmed)
-            if since is None:
+            if since is None and not last:
                 return Subscription(name, audience.position, None)
-            assert audience.options.retention is not None
-            missed = await self._broker.read(name, since, audience.options.retention)
+            missed, recovered = await self._read(audience, since, last)
         except BaseException:
             if self._audiences.get(name) is audience and protocol in audience:
                 self.unsubscribe(protocol, name)
@@ -209,10 +219,29 @@ class Topics:
         protocol.connection.check_open()
         if not audience.is_joining(protocol):
             raise InvalidState(f"unsubscribed from {name} meanwhile")
-        return self._join(audience, protocol, missed)
+        return self._join(audience, protocol, missed, recovered)
 
-    def _join(self, audience: _Audience, protocol: ProtocolCore, missed: Missed) -> Subscription:
-        """Let a connection have all that it has missed, or nothing of it, and then what comes."""
+    async def _read(
+        self, audience: _Audience, since: Position | None, last: int
+    ) -> tuple[Missed, bool | None]:
+        """Read what came after ``since``, else the last messages; tell if that was recovered."""
+        assert audience.options.retention is not None
+        read = partial(self._broker.read, audience.name, retention=audience.options.retention)
+        if since is not None:
+            missed = await read(since=since)
+            if missed.publications is not None or not last:
+                return missed, missed.publications is not None
+        newest = (await read(since=None)).position
+        while True:
+            missed = await read(since=Position(newest.epoch, max(newest.offset - last, 0)))
+            if missed.publications is not None or not last:
+                return missed, None if since is None else False
+            last //= 2  # not so many are kept: they have become too old
+
+    def _join(
+        self, audience: _Audience, protocol: ProtocolCore, missed: Missed, recovered: bool | None
+    ) -> Subscription:
+        """Let a connection have all that was read, or nothing of it, and then what comes."""
         publications = audience.join(protocol, missed)
         messages = [self._prepare(audience, each) for each in publications or ()]
         ready = [each for each in messages if each is not None]
@@ -223,7 +252,7 @@ class Topics:
         )
         for message in ready if is_all else ():
             self._fanout.give(protocol, message, audience.policy)
-        return Subscription(audience.name, missed.position, is_all)
+        return Subscription(audience.name, missed.position, recovered and is_all)
 
     def unsubscribe(self, protocol: ProtocolCore, name: str) -> None:
         """See ``WebSocket.unsubscribe``."""

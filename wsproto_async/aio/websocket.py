@@ -153,7 +153,12 @@ class WebSocketCore:
     # Topics
 
     def subscribe(
-        self, topic: str, *, since: Position | None = None, member: str | None = None
+        self,
+        topic: str,
+        *,
+        since: Position | None = None,
+        last: int = 0,
+        member: str | None = None,
     ) -> Awaitable[Subscription]:
         """Receive nothing, but have the peer sent what is published on ``topic``, as it comes.
 
@@ -163,16 +168,19 @@ class WebSocketCore:
         - ``topic``: up to 255 bytes of UTF-8, printable and without ``*``.
         - ``since``: where a client left off, :meth:`Position.parse` of what it says: it is sent all
           that was published after it, in order, or ``recovered`` is False and nothing of it.
+        - ``last``: without a ``since``, and instead of nothing of it, it is sent up to so many of
+          the last messages that are kept.
         - ``member``: makes it a member by this name, seen by ``server.members()``; others on the
           topic are told by ``Topic.wrap``.
 
         Raises InvalidState if it has subscribed to that already, for one more than
-        ``max_subscriptions`` or ``max_topics``, for a ``since`` without a history and a ``member``
-        without presence, and on a client; ValueError for what names no topic; ConnectionClosed.
+        ``max_subscriptions`` or ``max_topics``, for ``since`` or ``last`` without a history and a
+        ``member`` without presence, and on a client; ValueError for what names no topic and for a
+        negative ``last``; ConnectionClosed.
         Awaiting raises BrokerError if the broker does not answer: then, and if it is cancelled,
         there is no subscription.
         """
-        return self._topics().subscribe(cast("WebSocket", self), topic, since, member)
+        return self._topics().subscribe(cast("WebSocket", self), topic, since, last, member)
 
     def unsubscribe(self, topic: str) -> None:
         """Undo ``subscribe``; does nothing if there is no such subscription."""
