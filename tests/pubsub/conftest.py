@@ -1,0 +1,47 @@
+"""Brokers in pairs, of each kind, for the laws in ``conformance.py``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import pytest
+from process import Process, Recorder
+
+from wsproto_async.pubsub import Broker, MemoryBroker
+
+Pair = tuple[Broker, Broker]
+
+
+@asynccontextmanager
+async def memory() -> AsyncIterator[Pair]:
+    broker = MemoryBroker()
+    yield broker, broker
+
+
+# What makes two brokers that are joined, not started yet, and starts the server they need.
+KINDS: dict[str, Callable[[], AbstractAsyncContextManager[Pair]]] = {"memory": memory}
+
+
+@pytest.fixture(params=KINDS)
+async def pair(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Process, Process]]:
+    async with KINDS[request.param]() as brokers:
+        started: dict[Broker, Process] = {}
+        for broker in brokers:
+            if broker not in started:
+                started[broker] = Process(broker, Recorder())
+                await broker.start(started[broker].recorder)
+        one, other = brokers
+        yield started[one], started[other]
+        for broker in started:
+            await broker.close()
+
+
+@pytest.fixture
+def one(pair: tuple[Process, Process]) -> Process:
+    return pair[0]
+
+
+@pytest.fixture
+def other(pair: tuple[Process, Process]) -> Process:
+    return pair[1]
