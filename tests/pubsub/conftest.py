@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from process import Process, Recorder
+from server import RedisServer
 
 from wsproto_async.pubsub import Broker, MemoryBroker
+from wsproto_async.pubsub.redis import RedisBroker
 
 Pair = tuple[Broker, Broker]
 
@@ -19,8 +23,18 @@ async def memory() -> AsyncIterator[Pair]:
     yield broker, broker
 
 
+@asynccontextmanager
+async def redis() -> AsyncIterator[Pair]:
+    with TemporaryDirectory() as folder:
+        async with RedisServer(Path(folder)) as server:
+            yield RedisBroker(server.url), RedisBroker(server.url)
+
+
 # What makes two brokers that are joined, not started yet, and starts the server they need.
-KINDS: dict[str, Callable[[], AbstractAsyncContextManager[Pair]]] = {"memory": memory}
+KINDS: dict[str, Callable[[], AbstractAsyncContextManager[Pair]]] = {
+    "memory": memory,
+    "redis": redis,
+}
 
 
 @pytest.fixture(params=KINDS)

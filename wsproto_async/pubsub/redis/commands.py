@@ -1,0 +1,226 @@
+"""Commands to Redis, and the replies in the same order, over a link.
+
+Without a connection commands wait for one, for 10 s; then all fail at once until it is back. What
+had been written and was not answered when a connection ended is written again, if that is safe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import hiredis
+
+from ...exceptions import BrokerError
+from .connection import Arguments, Connection, pack
+from .scripts import Script
+
+__all__ = ["Commands", "fail"]
+
+_MAX_WAITING: Final = 2**24  # bytes of publications that are not answered yet: 16 MiB
+_MAX_AWAY: Final = 10.0  # seconds
+_OVERHEAD: Final = 256  # bytes of a command beside its payload
+
+_T = TypeVar("_T")
+
+
+class Commands:
+    """The owner of the link that commands take."""
+
+    def __init__(self, on_link: Callable[[str | None], None]) -> None:
+        """``on_link`` is called with None when the link is there, and why when it is not."""
+        self._loop = asyncio.get_running_loop()
+        self._on_link = on_link
+        self._connection: Connection | None = None
+        self._server = ""
+        self._is_holding = False  # what comes waits until all that was written is answered
+        self._refused_in_turn = 0
+        self._written: deque[_Command] = deque()
+        self._waiting: deque[_Command] = deque()
+        self._size = 0
+        self._failing: str | None = None  # why all commands fail at once
+        self._away: asyncio.TimerHandle | None = None
+
+    # What the link tells
+
+    @property
+    def greeting(self) -> list[Arguments]:
+        """What is sent on a new connection."""
+        return [("INFO", "server"), *(script.load for script in Script.all)]
+
+    def linked(self, connection: Connection, replies: list[Any]) -> None:
+        self._connection = connection
+        self._server = _run_id(replies[0])
+        self._failing = None
+        if self._away is not None:
+            self._away.cancel()
+        connection.on_reply = self._replied
+        connection.ping = self._ping
+        self._on_link(None)
+        self._write_waiting()
+
+    def unlinked(self, why: str) -> None:
+        self._connection = None
+        self._is_holding = False
+        written, self._written = self._written, deque()
+        again = []
+        for command in written:
+            if command.is_repeatable:
+                again.append(command)
+            else:
+                self._fail(command, f"may have been published: {why}")
+        self._waiting.extendleft(reversed(again))
+        if self._failing is None:
+            self._away = self._loop.call_later(_MAX_AWAY, self.fail, f"no connection: {why}")
+            self._on_link(why)
+
+    # Commands
+
+    def send(
+        self,
+        arguments: Arguments,
+        convert: Callable[[Any], _T],
+        *,
+        size: int = 0,
+        is_repeatable: bool = True,
+        script: Script | None = None,
+    ) -> asyncio.Future[_T]:
+        """Send a command; the future has what ``convert`` makes of the reply.
+
+        ``size`` is what counts against the limit, in bytes. A script gets its digest in front, and
+        the name of the server's run at the end.
+        """
+        command = _Command(
+            arguments, convert, self._loop.create_future(), size, is_repeatable, script
+        )
+        if self._failing is not None:
+            fail(command.future, self._failing)
+            return command.future
+        if size:
+            if self._size and self._size + size + _OVERHEAD > _MAX_WAITING:
+                fail(command.future, "too much is waiting for the broker")
+                return command.future
+            self._size += size + _OVERHEAD
+        if self._connection is None or self._is_holding:
+            self._waiting.append(command)
+        else:
+            self._write(self._connection, command)
+        return command.future
+
+    def fail(self, why: str) -> None:
+        """Let all commands fail, and those to come until there is a connection."""
+        self._failing = why
+        if self._away is not None:
+            self._away.cancel()
+        for commands in (self._written, self._waiting):
+            while commands:
+                self._fail(commands.popleft(), why)
+
+    def _write(self, connection: Connection, command: _Command) -> None:
+        self._written.append(command)
+        arguments = command.arguments
+        script = command.script
+        if script is not None:
+            arguments = ("EVALSHA", script.digest, *arguments, self._server)
+        connection.write(pack(arguments))
+
+    def _write_waiting(self) -> None:
+        assert self._connection is not None
+        while self._waiting:
+            self._write(self._connection, self._waiting.popleft())
+
+    def _ping(self) -> None:
+        if self._connection is not None:
+            ping = _Command(("PING",), _ignore, self._loop.create_future(), 0, True, None)
+            self._write(self._connection, ping)
+
+    # Replies
+
+    def _replied(self, reply: Any) -> None:
+        if not self._written:
+            assert self._connection is not None
+            self._connection.abort("a reply to nothing")
+            return
+        command = self._written.popleft()
+        if isinstance(reply, hiredis.ReplyError):
+            self._refused(command, str(reply))
+        else:
+            self._forget(command)
+            future = command.future
+            if not future.done():
+                try:
+                    future.set_result(command.convert(reply))
+                except (ValueError, TypeError, IndexError):
+                    fail(future, "Redis has answered what it should not")
+        if self._is_holding and not self._written:
+            self._go_on()
+
+    def _refused(self, command: _Command, why: str) -> None:
+        if not why.startswith("NOSCRIPT"):
+            self._fail(command, why)
+            return
+        # Those behind it are lacking it as well: they are written again in the same order.
+        if not self._is_holding:
+            self._is_holding = True
+            self._refused_in_turn = 0
+        self._waiting.insert(self._refused_in_turn, command)
+        self._refused_in_turn += 1
+
+    def _go_on(self) -> None:
+        """Load the scripts again, and write what has waited for that."""
+        assert self._connection is not None
+        self._is_holding = False
+        for script in Script.all:
+            load = _Command(script.load, _ignore, self._loop.create_future(), 0, True, None)
+            self._write(self._connection, load)
+        self._write_waiting()
+
+    def _fail(self, command: _Command, why: str) -> None:
+        self._forget(command)
+        fail(command.future, why)
+
+    def _forget(self, command: _Command) -> None:
+        if command.size:
+            self._size -= command.size + _OVERHEAD
+
+
+class _Command:
+    __slots__ = ("arguments", "convert", "future", "is_repeatable", "script", "size")
+
+    def __init__(
+        self,
+        arguments: Arguments,
+        convert: Callable[[Any], Any],
+        future: asyncio.Future[Any],
+        size: int,
+        is_repeatable: bool,
+        script: Script | None,
+    ) -> None:
+        self.arguments = arguments
+        self.convert = convert
+        self.future = future
+        self.size = size
+        self.is_repeatable = is_repeatable
+        self.script = script
+
+
+def fail(future: asyncio.Future[Any], why: str) -> None:
+    """Let a future raise BrokerError, which is not logged if nobody asks."""
+    if not future.done():
+        future.set_exception(BrokerError(why))
+        future.exception()
+
+
+def _ignore(reply: Any) -> None:
+    pass
+
+
+def _run_id(info: Any) -> str:
+    """Return what names the run of the server, from when it started."""
+    for line in bytes(info).decode(errors="replace").splitlines():
+        name, _, value = line.partition(":")
+        if name == "run_id":
+            return value
+    return ""
