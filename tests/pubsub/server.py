@@ -43,21 +43,24 @@ class RedisServer:
 
     async def start(self) -> None:
         """Start, and wait until it answers."""
-        arguments = [
-            *(PROGRAM, "--port", str(self.port), "--bind", "127.0.0.1"),
-            *("--unixsocket", str(self.path), "--dir", str(self._folder)),
-            *("--save", "", "--appendonly", "no", "--daemonize", "no", *self._options),
-        ]
-        with open(self._folder / "redis.log", "ab") as log:
-            self._process = subprocess.Popen(arguments, stdout=log, stderr=log)
+        process = self._process = self._spawn()
         async with asyncio.timeout(PATIENCE):
-            while self._process.poll() is None:  # noqa: ASYNC110 - it tells nobody
+            while process.poll() is None:
                 try:
                     await self.call("PING")
                     return
                 except OSError:
                     await asyncio.sleep(0.02)
         raise RuntimeError((self._folder / "redis.log").read_text())
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        arguments = [
+            *(PROGRAM, "--port", str(self.port), "--bind", "127.0.0.1"),
+            *("--unixsocket", str(self.path), "--dir", str(self._folder)),
+            *("--save", "", "--appendonly", "no", "--daemonize", "no", *self._options),
+        ]
+        with open(self._folder / "redis.log", "ab") as log:
+            return subprocess.Popen(arguments, stdout=log, stderr=log)
 
     def kill(self) -> None:
         """End it at once, with all that it has."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import ssl as ssl_module
 from collections.abc import Coroutine
+from functools import lru_cache, partial
 from typing import Any, Final, TypeVar
 
 from ...exceptions import BrokerError
@@ -13,6 +14,7 @@ from ..broker import IDEMPOTENCY_AGE, Broker, Missed, Receiver, Retention
 from ..publication import Position, Publication
 from ..wire import decode, encode
 from .address import Address
+from .call import Call
 from .commands import Commands, fail
 from .link import Link
 from .names import Names
@@ -55,9 +57,8 @@ class RedisBroker(Broker):
     ) -> None:
         self._address = Address.parse(url, ssl)
         self._names = Names(prefix)
+        self._call_again = lru_cache(maxsize=4096)(partial(self._call, idempotency_key=""))
         self._receiver: Receiver | None = None
-        self._down: set[str] = {"commands", "subscriptions"}
-        self._is_started = False
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def __repr__(self) -> str:
@@ -68,6 +69,8 @@ class RedisBroker(Broker):
     async def start(self, receiver: Receiver) -> None:
         self._loop = asyncio.get_running_loop()
         self._receiver = receiver
+        self._down: set[str] = {"commands", "subscriptions"}
+        self._is_started = False
         self._commands = Commands(lambda why: self._linked("commands", why))
         self._subscriptions = Subscriptions(
             lambda why: self._linked("subscriptions", why), self._arrived
@@ -130,27 +133,28 @@ class RedisBroker(Broker):
         self, publication: Publication, retention: Retention | None, idempotency_key: str
     ) -> asyncio.Future[Position | None]:
         topic = publication.topic
-        names = self._names
         data = encode(publication)
-        if retention is None and not idempotency_key:
-            return self._commands.send(
-                ("PUBLISH", names.channel(topic), b"\n" + data),
-                _none,
-                size=len(data),
-                is_repeatable=False,
-            )
-        keys: tuple[bytes, ...] = (names.head(topic), names.stream(topic))
+        commands = self._commands
         if idempotency_key:
-            keys += (names.idempotency(topic, idempotency_key),)
+            call = self._call(topic, retention, idempotency_key)
+            return commands.send(call, _position, data)
+        call = self._call_again(topic, retention)
+        if retention is None:
+            return commands.send(call, _none, b"\n" + data, is_repeatable=False)
+        return commands.send(call, _position, data, is_repeatable=False)
+
+    def _call(self, topic: str, retention: Retention | None, idempotency_key: str) -> Call:
+        """What publishes; its data comes last."""
+        names = self._names
+        channel = names.channel(topic)
+        if retention is None and not idempotency_key:
+            return Call("PUBLISH", channel)
+        keys = [names.head(topic), names.stream(topic)]
+        if idempotency_key:
+            keys.append(names.idempotency(topic, idempotency_key))
         size, age = (0, 0) if retention is None else (retention.size, _milliseconds(retention.age))
         key_age = _milliseconds(IDEMPOTENCY_AGE)
-        return self._commands.send(
-            (len(keys), *keys, names.channel(topic), data, size, age, key_age),
-            _position,
-            size=len(data),
-            is_repeatable=bool(idempotency_key),
-            script=PUBLISH,
-        )
+        return Call(len(keys), *keys, channel, size, age, key_age, script=PUBLISH)
 
     def subscribe(self, topic: str) -> asyncio.Future[None]:
         if self._receiver is None:
@@ -208,9 +212,8 @@ class RedisBroker(Broker):
     ) -> asyncio.Future[tuple[Position, list[bytes] | None]]:
         names = self._names
         size, age = retention.size, _milliseconds(retention.age)
-        return self._commands.send(
-            (2, names.head(topic), names.stream(topic), *since, size, age), _missed, script=READ
-        )
+        keys = (names.head(topic), names.stream(topic))
+        return self._commands.send(Call(2, *keys, *since, size, age, script=READ), _missed)
 
     # Presence
 
@@ -252,10 +255,22 @@ def _none(reply: Any) -> None:
     return None
 
 
-def _position(reply: bytes) -> Position | None:
-    return Position.parse(reply.decode()) if reply else None
+def _position(text: bytes) -> Position | None:
+    if not text:
+        return None
+    epoch, _, offset = text.partition(b":")
+    if not offset.isdigit() or len(offset) > 16:
+        raise ValueError("not a position")
+    return Position(_epoch(epoch), int(offset))
+
+
+@lru_cache(maxsize=4096)
+def _epoch(text: bytes) -> str:
+    return Position.parse(f"{text.decode()}:0").epoch
 
 
 def _missed(reply: list[Any]) -> tuple[Position, list[bytes] | None]:
-    position = Position.parse(reply[0].decode())
+    position = _position(reply[0])
+    if position is None:
+        raise ValueError("no position")
     return position, reply[1] if len(reply) > 1 else None

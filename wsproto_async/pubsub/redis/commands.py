@@ -14,7 +14,8 @@ from typing import Any, Final, TypeVar
 import hiredis
 
 from ...exceptions import BrokerError
-from .connection import Arguments, Connection, pack
+from .call import Arguments, Call
+from .connection import Connection
 from .scripts import Script
 
 __all__ = ["Commands", "fail"]
@@ -80,29 +81,26 @@ class Commands:
 
     def send(
         self,
-        arguments: Arguments,
+        call: Call,
         convert: Callable[[Any], _T],
+        data: bytes | None = None,
         *,
-        size: int = 0,
         is_repeatable: bool = True,
-        script: Script | None = None,
     ) -> asyncio.Future[_T]:
         """Send a command; the future has what ``convert`` makes of the reply.
 
-        ``size`` is what counts against the limit, in bytes. A script gets its digest in front, and
-        the name of the server's run at the end.
+        ``data`` is its last argument, which counts against the limit.
         """
-        command = _Command(
-            arguments, convert, self._loop.create_future(), size, is_repeatable, script
-        )
+        size = 0 if data is None else len(data) + _OVERHEAD
+        command = _Command(call, data, size, convert, self._loop.create_future(), is_repeatable)
         if self._failing is not None:
             fail(command.future, self._failing)
             return command.future
         if size:
-            if self._size and self._size + size + _OVERHEAD > _MAX_WAITING:
+            if self._size and self._size + size > _MAX_WAITING:
                 fail(command.future, "too much is waiting for the broker")
                 return command.future
-            self._size += size + _OVERHEAD
+            self._size += size
         if self._connection is None or self._is_holding:
             self._waiting.append(command)
         else:
@@ -120,11 +118,7 @@ class Commands:
 
     def _write(self, connection: Connection, command: _Command) -> None:
         self._written.append(command)
-        arguments = command.arguments
-        script = command.script
-        if script is not None:
-            arguments = ("EVALSHA", script.digest, *arguments, self._server)
-        connection.write(pack(arguments))
+        connection.write(command.call.pack(self._server, command.data))
 
     def _write_waiting(self) -> None:
         assert self._connection is not None
@@ -133,8 +127,10 @@ class Commands:
 
     def _ping(self) -> None:
         if self._connection is not None:
-            ping = _Command(("PING",), _ignore, self._loop.create_future(), 0, True, None)
-            self._write(self._connection, ping)
+            self._write(self._connection, self._own(Call("PING")))
+
+    def _own(self, call: Call) -> _Command:
+        return _Command(call, None, 0, _ignore, self._loop.create_future(), True)
 
     # Replies
 
@@ -173,8 +169,7 @@ class Commands:
         assert self._connection is not None
         self._is_holding = False
         for script in Script.all:
-            load = _Command(script.load, _ignore, self._loop.create_future(), 0, True, None)
-            self._write(self._connection, load)
+            self._write(self._connection, self._own(Call(*script.load)))
         self._write_waiting()
 
     def _fail(self, command: _Command, why: str) -> None:
@@ -182,28 +177,27 @@ class Commands:
         fail(command.future, why)
 
     def _forget(self, command: _Command) -> None:
-        if command.size:
-            self._size -= command.size + _OVERHEAD
+        self._size -= command.size
 
 
 class _Command:
-    __slots__ = ("arguments", "convert", "future", "is_repeatable", "script", "size")
+    __slots__ = ("call", "convert", "data", "future", "is_repeatable", "size")
 
     def __init__(
         self,
-        arguments: Arguments,
+        call: Call,
+        data: bytes | None,
+        size: int,
         convert: Callable[[Any], Any],
         future: asyncio.Future[Any],
-        size: int,
         is_repeatable: bool,
-        script: Script | None,
     ) -> None:
-        self.arguments = arguments
+        self.call = call
+        self.data = data
+        self.size = size
         self.convert = convert
         self.future = future
-        self.size = size
         self.is_repeatable = is_repeatable
-        self.script = script
 
 
 def fail(future: asyncio.Future[Any], why: str) -> None:

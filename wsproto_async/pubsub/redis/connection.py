@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, cast
 
 import hiredis
 
-__all__ = ["Arguments", "Connection", "pack"]
+from .call import Arguments, pack
 
-Arguments: TypeAlias = tuple[str | bytes | int, ...]
+__all__ = ["Connection"]
 
 _TICK: Final = 1.0  # seconds
 _SILENT_TICKS: Final = 4  # after as many without a byte it is dead: in 4 to 5 seconds
 # Redis itself drops who has 32 MiB waiting; the longest reply to a command of ours is shorter too.
 _MAX_REPLY: Final = 2**26
-
-pack = cast("Callable[[Arguments], bytes]", hiredis.pack_command)  # whose types are too narrow
 
 
 class Connection(asyncio.Protocol):

@@ -10,7 +10,8 @@ from typing import Any, Final, Protocol
 import hiredis
 
 from .address import Address
-from .connection import Arguments, Connection
+from .call import Arguments
+from .connection import Connection
 
 __all__ = ["Link", "Owner"]
 

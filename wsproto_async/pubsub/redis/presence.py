@@ -8,6 +8,7 @@ only slow: it goes on under another name. Who finds it lost tells Redis anew who
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from itertools import chain
 from typing import Any, Final
@@ -16,10 +17,10 @@ from ...exceptions import BrokerError
 from ..broker import PRESENCE_TTL
 from ..publication import Kind, Publication
 from ..wire import encode
+from .call import Call
 from .commands import Commands
-from .connection import Arguments
 from .names import Names
-from .scripts import ENTER, LEAVE, SYNC
+from .scripts import ENTER, LEAVE, SYNC, Script
 
 __all__ = ["Presence"]
 
@@ -28,6 +29,10 @@ _TICKS: Final = 6  # in PRESENCE_TTL
 _TICKS_TO_DEATH: Final = 4
 _TICKS_TO_OBLIVION: Final = 720
 _AT_ONCE: Final = 100  # topics
+
+_NAME_LENGTH: Final = 16
+_PROCESS: Final = re.compile(r"[0-9a-f]{16}")
+_COUNT: Final = re.compile(rb"-?[0-9]{1,18}")
 
 _JOINS: Final = b"\n" + encode(Publication("", b"", True, kind=Kind.JOIN))
 _LEAVES: Final = b"\n" + encode(Publication("", b"", True, kind=Kind.LEAVE))
@@ -52,9 +57,11 @@ class Presence:
         if not members:
             self._send("SADD", self._names.topics(self._process), topic)
         members[member_id] = name
-        names = self._names
-        arguments = (1, names.members(topic), self._process, member_id, name, names.channel(topic))
-        return self._checked(self._commands.send((*arguments, _JOINS), _none, script=ENTER))
+        return self._send(
+            *(1, self._names.members(topic), self._process, member_id, name),
+            *(self._names.channel(topic), _JOINS),
+            script=ENTER,
+        )
 
     def leave(self, topic: str, member_id: str) -> asyncio.Future[None]:
         """See ``Broker``."""
@@ -64,17 +71,19 @@ class Presence:
             done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             done.set_result(None)
             return done
-        names = self._names
-        arguments = (1, names.members(topic), self._process, member_id, names.channel(topic))
-        future = self._checked(self._commands.send((*arguments, _LEAVES), _none, script=LEAVE))
+        future = self._send(
+            *(1, self._names.members(topic), self._process, member_id),
+            *(self._names.channel(topic), _LEAVES),
+            script=LEAVE,
+        )
         if not members:
             del self._topics[topic]
-            self._send("SREM", names.topics(self._process), topic)
+            self._send("SREM", self._names.topics(self._process), topic)
         return future
 
     def members(self, topic: str) -> asyncio.Future[dict[str, str]]:
         """See ``Broker``."""
-        return self._commands.send(("HGETALL", self._names.members(topic)), _members)
+        return self._commands.send(Call("HGETALL", self._names.members(topic)), _members)
 
     def look(self) -> None:
         """Look now if all is as it should be."""
@@ -97,11 +106,13 @@ class Presence:
     async def leave_all(self) -> None:
         """Leave all topics; raises BrokerError."""
         await self._bury(self._process)
-        await self._commands.send(("HDEL", self._names.processes, self._process), _none)
+        await self._commands.send(Call("HDEL", self._names.processes, self._process), _none)
 
     async def _tick(self) -> None:
-        counting = self._commands.send(("HINCRBY", self._names.processes, self._process, 1), int)
-        looking = self._commands.send(("HGETALL", self._names.processes), _counts)
+        counting = self._commands.send(
+            Call("HINCRBY", self._names.processes, self._process, 1), int
+        )
+        looking = self._commands.send(Call("HGETALL", self._names.processes), _counts)
         count = await counting
         counts = await looking
         if count < 0:
@@ -139,14 +150,14 @@ class Presence:
     async def _bury(self, process: str) -> None:
         """Let all members of a process leave."""
         await self._restore(process, {})
-        await self._commands.send(("DEL", self._names.topics(process)), _none)
+        await self._commands.send(Call("DEL", self._names.topics(process)), _none)
 
     async def _restore(
         self, process: str, topics: dict[str, dict[str, str]], *, joins: bool = True
     ) -> None:
         """Make the members of a process what they should be in Redis."""
         names = self._names
-        known = await self._commands.send(("SMEMBERS", names.topics(process)), _strings)
+        known = await self._commands.send(Call("SMEMBERS", names.topics(process)), _strings)
         todo = list({*topics, *known})
         for i in range(0, len(todo), _AT_ONCE):
             syncing = []
@@ -154,20 +165,19 @@ class Presence:
                 members = topics.get(topic, {})
                 verb = "SADD" if members else "SREM"
                 self._send(verb, names.topics(process), topic)
-                begin = (1, names.members(topic), process, names.channel(topic))
-                arguments: Arguments = (
-                    *begin,
-                    _JOINS if joins else b"",
-                    _LEAVES,
+                call = Call(
+                    *(1, names.members(topic), process, names.channel(topic)),
+                    *(_JOINS if joins else b"", _LEAVES),
                     *chain.from_iterable(members.items()),
+                    script=SYNC,
                 )
-                syncing.append(self._commands.send(arguments, _none, script=SYNC))
+                syncing.append(self._commands.send(call, _none))
             await asyncio.gather(*syncing)
 
-    def _send(self, *arguments: str | bytes | int) -> None:
-        self._checked(self._commands.send(arguments, _none))
-
-    def _checked(self, future: asyncio.Future[None]) -> asyncio.Future[None]:
+    def _send(
+        self, *arguments: str | bytes | int, script: Script | None = None
+    ) -> asyncio.Future[None]:
+        future = self._commands.send(Call(*arguments, script=script), _none)
         future.add_done_callback(self._check)
         return future
 
@@ -177,7 +187,7 @@ class Presence:
 
 
 def _new_name() -> str:
-    return secrets.token_hex(8)
+    return secrets.token_hex(_NAME_LENGTH // 2)
 
 
 def _none(reply: Any) -> None:
@@ -185,15 +195,24 @@ def _none(reply: Any) -> None:
 
 
 def _strings(reply: list[bytes]) -> list[str]:
-    return [each.decode() for each in reply]
+    return [_text(each) for each in reply]
 
 
 def _counts(reply: list[bytes]) -> dict[str, int]:
-    return {process.decode(): int(count) for process, count in _pairs(reply)}
+    found = {_text(process): count for process, count in _pairs(reply)}
+    return {
+        process: int(count)
+        for process, count in found.items()
+        if _PROCESS.fullmatch(process) and _COUNT.fullmatch(count)
+    }
 
 
 def _members(reply: list[bytes]) -> dict[str, str]:
-    return {field[16:].decode(): name.decode() for field, name in _pairs(reply)}
+    return {_text(field[_NAME_LENGTH:]): _text(name) for field, name in _pairs(reply)}
+
+
+def _text(data: bytes) -> str:
+    return data.decode(errors="replace")
 
 
 def _pairs(reply: list[bytes]) -> list[tuple[bytes, bytes]]:

@@ -1,6 +1,6 @@
 """What happens in Redis at once, in Lua: nothing comes between its steps.
 
-All keys of a call are of one topic. The last argument is the name of the server's run: a history
+All keys of a call are of one topic. ARGV[1] is always the name of the server's run: a history
 that another run has written is not gone on with, since a server that was restarted, or has taken
 over from another, may lack the last of it, and would give the same offsets again.
 """
@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from typing import ClassVar, Final
-
-from .connection import Arguments
 
 __all__ = ["ENTER", "LEAVE", "PUBLISH", "READ", "SYNC", "Script"]
 
@@ -21,22 +19,22 @@ class Script:
     all: ClassVar[list[Script]] = []
 
     def __init__(self, text: str) -> None:
-        self.load: Arguments = ("SCRIPT", "LOAD", text)
+        self.load = ("SCRIPT", "LOAD", text)
         self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
         self.all.append(self)
 
 
-# An id of the stream is <offset>-<milliseconds>. The history of a topic is begun by who asks.
+# An id of the stream is <offset>-<milliseconds>. The head of a history is made by who asks first.
 _HISTORY: Final = """
-local server = ARGV[#ARGV]
+local server = ARGV[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local head = redis.call('HMGET', KEYS[1], 'server', 'epoch', 'offset', 'mark', 'marked')
 if head[1] ~= server then
     redis.call('DEL', KEYS[1], KEYS[2])
-    head = {server, string.format('%.0f', time[1] * 1000000 + time[2]), 0, 0, now}
+    head = {server, string.format('%.0f', time[1] * 1000000 + time[2]), 0, 0, 0}
     redis.call('HSET', KEYS[1], 'server', server, 'epoch', head[2],
-        'offset', 0, 'mark', 0, 'marked', now)
+        'offset', 0, 'mark', 0, 'marked', 0)
 end
 local epoch = head[2]
 local offset = tonumber(head[3])
@@ -44,9 +42,10 @@ local function number(value) return string.format('%.0f', value) end
 local function keep(age) redis.call('PEXPIRE', KEYS[1], age + 86400000) end
 """
 
-# KEYS: head, stream, key of idempotency or none. ARGV: channel, data, size, age, age of the key.
-# Returns the position. MAXLEN ~ leaves some more than size; READ knows. What was there at the mark
-# is dropped when that is old: so nothing stays longer than twice its age.
+# KEYS: head, stream, key of idempotency or none. Then: channel, size, age, age of the key, data.
+# Returns the position. More is kept than must be, for that is cheaper, and READ looks: MAXLEN ~
+# drops some at a time; once in an age what was there an age ago is dropped, and the keys are told
+# to stay until the next time.
 PUBLISH: Final = Script(
     """
 if KEYS[3] then
@@ -60,34 +59,34 @@ if ARGV[3] ~= '0' then
     + """
     local age = tonumber(ARGV[4])
     offset = offset + 1
-    redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], number(offset) .. '-' .. number(now),
-        'd', ARGV[2])
-    redis.call('HSET', KEYS[1], 'offset', number(offset))
+    local text = number(offset)
+    redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], text .. '-' .. number(now), 'd', ARGV[6])
+    redis.call('HSET', KEYS[1], 'offset', text)
     if now >= head[5] + age then
         redis.call('XTRIM', KEYS[2], 'MAXLEN', '~', number(offset - head[4]))
-        redis.call('HSET', KEYS[1], 'mark', number(offset), 'marked', number(now))
+        redis.call('HSET', KEYS[1], 'mark', text, 'marked', number(now))
+        redis.call('PEXPIRE', KEYS[2], 2 * age)
+        keep(2 * age)
     end
-    redis.call('PEXPIRE', KEYS[2], age)
-    keep(age)
-    position = epoch .. ':' .. number(offset)
+    position = epoch .. ':' .. text
 end
 if KEYS[3] then redis.call('SET', KEYS[3], position, 'PX', ARGV[5]) end
-redis.call('PUBLISH', ARGV[1], position .. '\\n' .. ARGV[2])
+redis.call('PUBLISH', ARGV[2], position .. '\\n' .. ARGV[6])
 return position
 """
 )
 
-# KEYS: head, stream. ARGV: epoch, offset, size, age. Returns the position, and all that follows
+# KEYS: head, stream. Then: epoch, offset, size, age. Returns the position, and all that follows
 # the one that is asked for until there are 256 KiB of it; the position alone if not all is kept.
 READ: Final = Script(
     _HISTORY
     + """
-local age = tonumber(ARGV[4])
+local age = tonumber(ARGV[5])
 keep(age)
 local position = epoch .. ':' .. number(offset)
-local since = tonumber(ARGV[2])
+local since = tonumber(ARGV[3])
 local missed = offset - since
-if ARGV[1] ~= epoch or missed < 0 or missed > tonumber(ARGV[3]) then return {position} end
+if ARGV[2] ~= epoch or missed < 0 or missed > tonumber(ARGV[4]) then return {position} end
 local found = {}
 local size = 0
 while since < offset and size < 262144 do
@@ -105,47 +104,47 @@ return {position, found}
 """
 )
 
-# KEYS: members. ARGV: process, member, name, channel, what is published before the name.
+# KEYS: members. Then: process, member, name, channel, what is published before the name.
 ENTER: Final = Script(
     """
-if redis.call('HSET', KEYS[1], ARGV[1] .. ARGV[2], ARGV[3]) == 1 then
-    redis.call('PUBLISH', ARGV[4], ARGV[5] .. ARGV[3])
+if redis.call('HSET', KEYS[1], ARGV[2] .. ARGV[3], ARGV[4]) == 1 then
+    redis.call('PUBLISH', ARGV[5], ARGV[6] .. ARGV[4])
 end
 """
 )
 
-# KEYS: members. ARGV: process, member, channel, what is published before the name.
+# KEYS: members. Then: process, member, channel, what is published before the name.
 LEAVE: Final = Script(
     """
-local name = redis.call('HGET', KEYS[1], ARGV[1] .. ARGV[2])
+local name = redis.call('HGET', KEYS[1], ARGV[2] .. ARGV[3])
 if name then
-    redis.call('HDEL', KEYS[1], ARGV[1] .. ARGV[2])
-    redis.call('PUBLISH', ARGV[3], ARGV[4] .. name)
+    redis.call('HDEL', KEYS[1], ARGV[2] .. ARGV[3])
+    redis.call('PUBLISH', ARGV[4], ARGV[5] .. name)
 end
 """
 )
 
 # Makes the members of a process what they should be, and publishes who joins and who leaves.
-# KEYS: members. ARGV: process, channel, what is published before the name of who joins (empty for
+# KEYS: members. Then: process, channel, what is published before the name of who joins (empty for
 # nothing), and of who leaves; then all members and their names.
 SYNC: Final = Script(
     """
-local process = ARGV[1]
+local process = ARGV[2]
 local there = {}
 local entries = redis.call('HGETALL', KEYS[1])
 for i = 1, #entries, 2 do
     if string.sub(entries[i], 1, #process) == process then there[entries[i]] = entries[i + 1] end
 end
-for i = 5, #ARGV - 2, 2 do
+for i = 6, #ARGV, 2 do
     local field = process .. ARGV[i]
     local is_new = not there[field]
     there[field] = nil
     redis.call('HSET', KEYS[1], field, ARGV[i + 1])
-    if is_new and ARGV[3] ~= '' then redis.call('PUBLISH', ARGV[2], ARGV[3] .. ARGV[i + 1]) end
+    if is_new and ARGV[4] ~= '' then redis.call('PUBLISH', ARGV[3], ARGV[4] .. ARGV[i + 1]) end
 end
 for field, name in pairs(there) do
     redis.call('HDEL', KEYS[1], field)
-    redis.call('PUBLISH', ARGV[2], ARGV[4] .. name)
+    redis.call('PUBLISH', ARGV[3], ARGV[5] .. name)
 end
 """
 )

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import hiredis
 
+from .call import pack
 from .commands import fail
-from .connection import Connection, pack
+from .connection import Connection
 
 __all__ = ["Subscriptions"]
 
