@@ -78,7 +78,8 @@ async def test_a_server_that_is_killed_and_comes_back(
     await asyncio.gather(*waiting, late)
     for topic in (*topics[::500], "late"):
         await one.broker.publish(message(topic, "again"), None, "")
-        assert texts(await other.receive(1, topic))[-1] == "again"
+        await other.settle()
+        assert texts(other.received(topic))[-1] == "again"
     lines = [record.getMessage() for record in caplog.records]
     assert sum(line.startswith(f"lost Redis at 127.0.0.1:{server.port}: ") for line in lines) == 2
     assert lines.count(f"Redis at 127.0.0.1:{server.port} is back") == 2
@@ -119,7 +120,8 @@ async def test_a_server_that_stands_still_is_lost(server: RedisServer, one: Proc
     await one.told("lost", "made")
     await waiting
     await one.broker.publish(message("news", "again"), None, "")
-    assert texts(await one.receive(1, "news"))[-1] == "again"
+    await one.settle()
+    assert texts(one.received("news"))[-1] == "again"
 
 
 async def test_a_subscriber_that_is_disconnected_reads_what_it_has_missed(
@@ -135,7 +137,8 @@ async def test_a_subscriber_that_is_disconnected_reads_what_it_has_missed(
     missed = await other.broker.read("news", before, KEPT)
     assert texts(missed.publications) == [str(number) for number in range(1, 10)]
     await one.broker.publish(message("news", "10"), KEPT, "")
-    assert texts(await other.receive(2, "news"))[-1] == "10"
+    await other.settle()
+    assert texts(other.received("news"))[-1] == "10"
 
 
 async def test_a_subscriber_that_redis_drops_for_being_slow_comes_back(
@@ -249,7 +252,8 @@ async def test_nothing_waits_for_ever(
     await subscribed
     await one.told("lost", "made")
     await one.broker.publish(message("news", "hello"), None, "")
-    assert texts(await one.receive(1, "news"))[-1] == "hello"
+    await one.settle()
+    assert texts(one.received("news"))[-1] == "hello"
 
     async def is_member() -> bool:
         return await one.broker.members("news") == {"1": "Ann"}
