@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from pathlib import Path
 
@@ -134,6 +135,28 @@ async def test_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             await talk(f"rediss://localhost:{port}")
         with pytest.raises(BrokerError, match="Redis at"):
             await talk(f"redis://localhost:{port}")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"-ERR no\r\n", b"$9\r\n", b"*" * 99, b"*-9\r\n", b""],
+)
+async def test_what_is_no_redis(answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker, "_START_TIMEOUT", 0.3)
+
+    class Answering(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport = transport
+
+        def data_received(self, data: bytes) -> None:
+            self.transport.write(answer)
+            self.transport.close()
+
+    loop = asyncio.get_running_loop()
+    async with await loop.create_server(Answering, "127.0.0.1", 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        with pytest.raises(BrokerError, match="cannot connect to Redis"):
+            await talk(f"redis://127.0.0.1:{port}")
 
 
 async def test_no_server(monkeypatch: pytest.MonkeyPatch) -> None:

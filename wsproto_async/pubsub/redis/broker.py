@@ -15,7 +15,7 @@ from ..publication import Position, Publication
 from ..wire import decode, encode
 from .address import Address
 from .call import Call
-from .commands import Commands, fail
+from .commands import Commands, Repeat, fail
 from .link import Link
 from .names import Names
 from .presence import Presence
@@ -137,11 +137,11 @@ class RedisBroker(Broker):
         commands = self._commands
         if idempotency_key:
             call = self._call(topic, retention, idempotency_key)
-            return commands.send(call, _position, data)
+            return commands.send(call, _position, data, repeat=Repeat.SAME_RUN)
         call = self._call_again(topic, retention)
         if retention is None:
-            return commands.send(call, _none, b"\n" + data, is_repeatable=False)
-        return commands.send(call, _position, data, is_repeatable=False)
+            return commands.send(call, _none, b"\n" + data, repeat=Repeat.NEVER)
+        return commands.send(call, _position, data, repeat=Repeat.NEVER)
 
     def _call(self, topic: str, retention: Retention | None, idempotency_key: str) -> Call:
         """What publishes; its data comes last."""
