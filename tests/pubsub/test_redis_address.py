@@ -88,8 +88,7 @@ async def test_a_unix_socket_and_a_database(tmp_path: Path) -> None:
         assert b"db6:keys=" in await server.call("INFO", "keyspace")
 
 
-async def test_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broker, "_START_TIMEOUT", 1.0)
+async def test_a_password(tmp_path: Path) -> None:
     async with RedisServer(tmp_path) as server:
         users = ["ann", "on", ">secret", "~*", "&*", "+@all"]
         await server.call("ACL", "SETUSER", *users)
@@ -101,6 +100,20 @@ async def test_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
             with pytest.raises(BrokerError, match="WRONGPASS") as caught:
                 await talk(f"redis://{wrong}{where}")
             assert "secret" not in str(caught.value)
+
+
+async def test_a_database_that_is_not_there(tmp_path: Path) -> None:
+    async with RedisServer(tmp_path) as server:
+        with pytest.raises(BrokerError, match="DB index"):
+            await talk(f"{server.url}/99")
+
+
+async def test_a_cluster_is_refused(tmp_path: Path) -> None:
+    async with RedisServer(
+        tmp_path, "--cluster-enabled", "yes", "--cluster-port", str(free_port())
+    ) as server:
+        with pytest.raises(BrokerError, match="it is a node of a cluster"):
+            await talk(server.url)
 
 
 async def test_two_prefixes_share_nothing(tmp_path: Path) -> None:
@@ -155,12 +168,12 @@ async def test_what_is_no_redis(answer: bytes, monkeypatch: pytest.MonkeyPatch) 
     loop = asyncio.get_running_loop()
     async with await loop.create_server(Answering, "127.0.0.1", 0) as listener:
         port = listener.sockets[0].getsockname()[1]
-        with pytest.raises(BrokerError, match="cannot connect to Redis"):
+        with pytest.raises(BrokerError, match="cannot use Redis"):
             await talk(f"redis://127.0.0.1:{port}")
 
 
 async def test_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker, "_START_TIMEOUT", 0.5)
     port = free_port()
-    with pytest.raises(BrokerError, match=f"cannot connect to Redis at 127.0.0.1:{port}: "):
+    with pytest.raises(BrokerError, match=f"cannot use Redis at 127.0.0.1:{port}: "):
         await talk(f"redis://127.0.0.1:{port}")

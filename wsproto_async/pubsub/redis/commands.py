@@ -61,9 +61,16 @@ class Commands:
         """What is sent on a new connection."""
         return [("INFO", "server"), *(script.load for script in Script.all)]
 
+    def check(self, replies: list[Any]) -> None:
+        info = _info(replies[0])
+        if info.get("redis_mode") == "cluster":
+            raise BrokerError("it is a node of a cluster")
+        if "run_id" not in info:
+            raise BrokerError("it does not tell its run_id")
+
     def linked(self, connection: Connection, replies: list[Any]) -> None:
         self._connection = connection
-        server = _run_id(replies[0])
+        server = _info(replies[0])["run_id"]
         if server != self._server:
             self._server = server
             self._fail_written("may have been published: the server is another")
@@ -235,10 +242,8 @@ def _ignore(reply: Any) -> None:
     pass
 
 
-def _run_id(info: Any) -> str:
-    """Return what names the run of the server, from when it started."""
-    for line in bytes(info).decode(errors="replace").splitlines():
-        name, _, value = line.partition(":")
-        if name == "run_id":
-            return value
-    return ""
+def _info(reply: Any) -> dict[str, str]:
+    """Return what a server tells of itself; ``run_id`` names its run, from when it started."""
+    lines = reply.decode(errors="replace").splitlines() if type(reply) is bytes else ()
+    pairs = (line.partition(":") for line in lines)
+    return {name: value for name, _, value in pairs}
