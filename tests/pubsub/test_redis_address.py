@@ -29,8 +29,8 @@ KEPT = Retention(10, 60.0)
         ("redis://[::1]:1", ("::1", 1, "", 0, "", "")),
         ("redis://u:p%40%2F@h/", ("h", 6379, "", 0, "u", "p@/")),
         ("redis://:p@h?db=3", ("h", 6379, "", 3, "", "p")),
-        ("unix:///a/b%20c?db=4", ("", 6379, "/a/b c", 4, "", "")),
-        ("unix://u:p@/a", ("", 6379, "/a", 0, "u", "p")),
+        ("redis+unix:///a/b%20c?db=4", ("", 6379, "/a/b c", 4, "", "")),
+        ("redis+unix://u:p@/a", ("", 6379, "/a", 0, "u", "p")),
     ],
 )
 def test_parsing(url: str, expected: tuple[object, ...]) -> None:
@@ -49,7 +49,7 @@ def test_parsing(url: str, expected: tuple[object, ...]) -> None:
         "redis://h:port",
         "redis://h/x",
         "redis://h/-1",
-        "unix://",
+        "redis+unix://",
         "redis://h/٣",
     ],
 )
@@ -81,7 +81,7 @@ async def talk(url: str, context: ssl.SSLContext | None = None, prefix: str = "p
 
 async def test_a_unix_socket_and_a_database(tmp_path: Path) -> None:
     async with RedisServer(tmp_path) as server:
-        await talk(f"unix://{server.path}?db=5")
+        await talk(f"redis+unix://{server.path}?db=5")
         assert await server.call("DBSIZE") == 0
         await talk(f"{server.url}/6")
         assert b"db5:keys=" in await server.call("INFO", "keyspace")

@@ -39,7 +39,7 @@ class RedisBroker(Broker):
     """Shares topics with all processes that use the same Redis server, database and prefix.
 
     - ``url``: ``redis://user:password@host:port/database``, of which nothing but the scheme is
-      needed; ``rediss://`` with TLS; ``unix:///path?db=database``.
+      needed; ``rediss://`` with TLS; ``redis+unix:///path?db=database``.
     - ``prefix``: what all keys and channels begin with. Redis does not know databases when it
       publishes: servers that share nothing need prefixes of their own.
     - ``ssl``: the context for ``rediss://``; by default certificates and names are checked.
