@@ -13,7 +13,7 @@ from process import Process, Recorder
 from server import RedisServer
 
 from wsproto_async.exceptions import BrokerError
-from wsproto_async.pubsub import Position, Publication
+from wsproto_async.pubsub import Position, Publication, Retention
 from wsproto_async.pubsub.redis import RedisBroker, commands
 from wsproto_async.pubsub.wire import encode
 
@@ -72,10 +72,13 @@ async def test_a_server_that_is_killed_and_comes_back(
     await lose(server, one, other)
     waiting = [one.broker.publish(message("topic 7", str(n)), None, "") for n in range(10)]
     late = other.broker.subscribe("late")
+    when_done: list[str] = []
+    late.add_done_callback(lambda _: when_done.extend(other.recorder.events))
     await server.start()
     for process in (one, other):
         await process.told("lost", "made")
     await asyncio.gather(*waiting, late)
+    assert when_done == ["lost", "made"]
     for topic in (*topics[::500], "late"):
         await one.broker.publish(message(topic, "again"), None, "")
         await other.settle()
@@ -99,15 +102,18 @@ async def test_a_history_that_was_saved_is_not_gone_on_with(tmp_path: Path) -> N
     """The last of it may be lacking, and its offsets would be given again."""
     async with RedisServer(tmp_path) as server:
         one = await start(server)
-        await one.broker.publish(message("news", "1"), KEPT, "")
+        for text in "123":
+            await one.broker.publish(message("news", text), KEPT, "")
         await server.call("SAVE")
-        before = await one.broker.publish(message("news", "2"), KEPT, "")
+        before = await one.broker.publish(message("news", "4"), KEPT, "")
         await outage(server)
         await one.told("lost", "made")
         assert await server.call("EXISTS", NEWS + b":head")
-        await one.broker.publish(message("news", "another 2"), KEPT, "")
-        missed = await one.broker.read("news", before, KEPT)
-        assert missed.publications is None
+        position = await one.broker.publish(message("news", "another"), KEPT, "")
+        assert position.offset == 1
+        assert (await one.broker.read("news", before, KEPT)).publications is None
+        missed = await one.broker.read("news", Position(position.epoch, 0), KEPT)
+        assert texts(missed.publications) == ["another"]
         await one.broker.close()
 
 
@@ -296,6 +302,57 @@ async def test_scripts_are_loaded_again(server: RedisServer, one: Process) -> No
     received = await one.receive(200, "news")
     assert texts(received) == [str(number) for number in range(200)]
     assert [each.position.offset for each in received] == list(range(1, 201))
+
+
+# -- What is kept ---------------------------------------------------------------------------------
+
+
+async def test_what_is_too_old_is_not_read_though_it_is_there(one: Process) -> None:
+    since = (await one.broker.read("news", None, KEPT)).position
+    await one.broker.publish(message("news", "1"), KEPT, "")
+
+    async def gone() -> bool:
+        return (await one.broker.read("news", since, Retention(100, 0.2))).publications is None
+
+    await until(gone)
+    assert len((await one.broker.read("news", since, KEPT)).publications) == 1
+
+
+async def test_what_is_too_old_does_not_stay(server: RedisServer, one: Process) -> None:
+    published = 0
+
+    async def has_shrunk() -> bool:
+        nonlocal published
+        published += 20
+        for _ in range(20):
+            one.broker.publish(message("news", "x"), Retention(10**6, 0.2), "")
+        await one.broker.read("news", None, KEPT)
+        return await server.call("XLEN", NEWS + b":stream") < published
+
+    await until(has_shrunk)
+
+    async def is_gone() -> bool:
+        return await server.call("EXISTS", NEWS + b":stream") == 0
+
+    await until(is_gone)
+    assert 86_000 < await server.call("TTL", NEWS + b":head") < 87_000
+
+
+async def test_no_more_than_enough_stays(server: RedisServer, one: Process) -> None:
+    for _ in range(500):
+        one.broker.publish(message("news", "x"), Retention(10, 300.0), "")
+    await one.broker.read("news", None, KEPT)
+    assert await server.call("XLEN", NEWS + b":stream") <= 110  # a node of a stream holds 100
+
+
+async def test_much_is_read_in_parts(server: RedisServer, one: Process) -> None:
+    await server.call("CONFIG", "SET", "client-output-buffer-limit", "normal 1mb 0 0")
+    since = (await one.broker.read("news", None, KEPT)).position
+    for _ in range(32):
+        await one.broker.publish(Publication("news", bytes(2**17), False), KEPT, "")
+    missed = await one.broker.read("news", since, KEPT)
+    assert len(missed.publications) == 32
+    assert one.recorder.events == []
 
 
 # -- What comes may be anything -------------------------------------------------------------------

@@ -117,6 +117,7 @@ async def test_members_come_back_by_themselves_when_all_is_flushed(
     await members_are(one, **{"1": "Ann", "2": "Bob"})
     await one.settle()
     assert told_of_presence(one, "room") == [*JOINED, (Kind.JOIN, "Ann")]
+    assert one.recorder.refused == []
     await one.broker.leave("room", "1")
     await one.receive(3, "room")
 
