@@ -177,6 +177,20 @@ async def test_subscribing_while_the_connection_comes_back_misses_nothing(
             assert len(await one.receive(1, topic)) == 1
 
 
+async def test_what_is_unsubscribed_from_meanwhile_is_not_waited_for(
+    server: RedisServer, one: Process
+) -> None:
+    await lose(server, one)
+    futures = [one.broker.subscribe("news") for _ in range(2)]
+    one.broker.unsubscribe("news")
+    assert all(future.done() for future in futures)
+    await server.start()
+    await one.told("lost", "made")
+    await server.call("PUBLISH", NEWS, b"\n" + GOOD)
+    await one.settle()
+    assert one.received("news") == []
+
+
 async def test_what_was_not_confirmed_fails(server: RedisServer, one: Process) -> None:
     """With a key as well, since a server that starts anew does not remember it."""
     server.stop()

@@ -132,6 +132,7 @@ class RedisBroker(Broker):
             _log.info("Redis at %s is back", self._address)
             self._presence.look()
             self._receiver.connection_made()
+        self._subscriptions.confirm()
 
     def _failed(self, exc: Exception) -> None:
         self._failure = exc

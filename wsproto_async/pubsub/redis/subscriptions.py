@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final
 
 import hiredis
@@ -39,10 +39,10 @@ class Subscriptions:
         self._on_message = on_message
         self._connection: Connection | None = None
         self._topics: dict[bytes, str] = {}  # by channel
-        # Redis confirms in order. What is not confirmed when a connection ends is with the next.
-        self._futures: deque[asyncio.Future[None]] = deque()
-        self._old_futures = 0  # as many of them are done when all topics are subscribed to again
-        self._to_confirm = 0  # topics before that
+        # What Redis has still to confirm, in this order, and what was not when a connection ended.
+        self._futures: deque[tuple[bytes, asyncio.Future[None]]] = deque()
+        self._old_futures: defaultdict[bytes, list[asyncio.Future[None]]] = defaultdict(list)
+        self._to_confirm = 0  # topics, before all are subscribed to again
         self._is_linked = False
 
     # What the link tells
@@ -56,7 +56,6 @@ class Subscriptions:
         self._connection = connection
         connection.on_reply = self._replied
         connection.ping = self._ping
-        self._old_futures = len(self._futures)
         self._to_confirm = len(self._topics)
         channels = iter(self._topics)
         while some := tuple(islice(channels, _AT_ONCE)):
@@ -66,6 +65,9 @@ class Subscriptions:
 
     def unlinked(self, why: str) -> None:
         self._connection = None
+        for channel, future in self._futures:
+            self._old_futures[channel].append(future)
+        self._futures.clear()
         if self._is_linked:
             self._is_linked = False
             self._on_link(why)
@@ -73,9 +75,12 @@ class Subscriptions:
     def _all_confirmed(self) -> None:
         self._is_linked = True
         self._on_link(None)
-        for _ in range(self._old_futures):
-            self._confirmed()
-        self._old_futures = 0
+
+    def confirm(self) -> None:
+        """All topics are subscribed to again, and who had subscribed before has been told."""
+        for future in chain.from_iterable(self._old_futures.values()):
+            _finish(future)
+        self._old_futures.clear()
 
     # Subscribing
 
@@ -83,8 +88,10 @@ class Subscriptions:
         """Subscribe; done when that is confirmed, which may be on another connection."""
         future: asyncio.Future[None] = self._loop.create_future()
         self._topics[channel] = topic
-        self._futures.append(future)
-        if self._connection is not None:
+        if self._connection is None:
+            self._old_futures[channel].append(future)
+        else:
+            self._futures.append((channel, future))
             self._connection.write(pack(("SUBSCRIBE", channel)))
         return future
 
@@ -92,13 +99,19 @@ class Subscriptions:
         """Unsubscribe, if there is a subscription."""
         if self._topics.pop(channel, None) is not None and self._connection is not None:
             self._connection.write(pack(("UNSUBSCRIBE", channel)))
+        for future in self._old_futures.pop(channel, ()):
+            _finish(future)
 
     def close(self, why: str) -> None:
         """Forget all topics, and let what is not confirmed fail."""
         self._is_linked = False
         self._topics.clear()
-        while self._futures:
-            fail(self._futures.popleft(), why)
+        for future in chain.from_iterable(self._old_futures.values()):
+            fail(future, why)
+        for _, future in self._futures:
+            fail(future, why)
+        self._old_futures.clear()
+        self._futures.clear()
 
     # Replies
 
@@ -115,25 +128,24 @@ class Subscriptions:
             self._refused(str(reply))
 
     def _subscribed(self) -> None:
-        if self._is_linked:
-            self._confirmed()
-            return
-        self._to_confirm -= 1
-        if not self._to_confirm:
-            self._all_confirmed()
-
-    def _confirmed(self) -> None:
-        if self._futures:
-            future = self._futures.popleft()
-            if not future.done():
-                future.set_result(None)
+        if self._to_confirm:
+            self._to_confirm -= 1
+            if not self._to_confirm:
+                self._all_confirmed()
+        elif self._futures:
+            _finish(self._futures.popleft()[1])
 
     def _refused(self, why: str) -> None:
         if self._is_linked and self._futures:
-            fail(self._futures.popleft(), why)
+            fail(self._futures.popleft()[1], why)
         elif self._connection is not None:
             self._connection.abort(f"cannot subscribe: {why}")
 
     def _ping(self) -> None:
         if self._connection is not None:
             self._connection.write(_PING)
+
+
+def _finish(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
