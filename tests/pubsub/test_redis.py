@@ -249,6 +249,16 @@ async def test_one_large_message_has_room(server: RedisServer, one: Process) -> 
     assert len(missed.publications[0].payload) == 2**24
 
 
+async def test_a_connection_has_no_limit_for_all_that_comes_on_it(
+    one: Process, other: Process
+) -> None:
+    await other.broker.subscribe("news")
+    for number in range(10):
+        await one.broker.publish(Publication("news", bytes(2**23), False), None, "")
+        assert len((await other.receive(number + 1))[-1].payload) == 2**23
+    assert other.recorder.events == []
+
+
 async def test_nothing_waits_for_ever(
     server: RedisServer, one: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,8 +15,9 @@ from conformance import told_of_presence, until
 from process import Process, Recorder
 from server import RedisServer
 
+from wsproto_async.exceptions import BrokerError
 from wsproto_async.pubsub import Kind
-from wsproto_async.pubsub.redis import RedisBroker, presence
+from wsproto_async.pubsub.redis import RedisBroker, commands, presence
 
 HERE = Path(__file__).parent
 TTL = 1.2  # seconds, instead of 30
@@ -76,6 +77,22 @@ async def test_members_of_a_process_that_crashes_leave(
     assert await server.call("KEYS", "*topics*") == []
 
 
+async def test_a_process_that_has_crashed_is_forgotten(
+    server: RedisServer,
+    one: Process,
+    bob: subprocess.Popen[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(presence, "_TICKS_TO_OBLIVION", 6)
+    bob.kill()
+
+    async def is_alone() -> bool:
+        return await server.call("HLEN", "wsproto_async:processes") == 1
+
+    await until(is_alone)
+    assert await one.broker.members("room") == {}
+
+
 async def test_members_of_a_process_that_only_stood_still_come_back(
     one: Process, bob: subprocess.Popen[bytes]
 ) -> None:
@@ -122,6 +139,25 @@ async def test_members_come_back_by_themselves_when_all_is_flushed(
     await one.receive(3, "room")
 
 
+async def test_what_redis_was_not_told_it_is_told_later(
+    server: RedisServer, one: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "_MAX_AWAY", 0.1)
+    await one.broker.enter("room", "1", "Ann")
+    server.stop()
+    await one.told("lost")
+    for future in (one.broker.enter("room", "2", "Bob"), one.broker.leave("room", "1")):
+        with pytest.raises(BrokerError):
+            await future
+    server.go_on()
+    await one.told("lost", "made")
+    await members_are(one, **{"2": "Bob"})
+    await one.settle()
+    told = told_of_presence(one, "room")
+    assert told[:1] == [(Kind.JOIN, "Ann")]
+    assert sorted(told[1:]) == [(Kind.JOIN, "Bob"), (Kind.LEAVE, "Ann")]
+
+
 async def test_members_come_back_when_the_server_does(
     server: RedisServer, one: Process, bob: subprocess.Popen[bytes]
 ) -> None:
@@ -131,9 +167,7 @@ async def test_members_come_back_when_the_server_does(
     await members_are(one, **{"1": "Ann", "2": "Bob"})
 
 
-async def test_members_of_all_topics_leave_together(
-    server: RedisServer, one: Process, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_members_of_all_topics_leave_together(server: RedisServer, one: Process) -> None:
     other = Process(RedisBroker(server.url), Recorder())
     await other.broker.start(other.recorder)
     topics = [f"room {number}" for number in range(250)]
