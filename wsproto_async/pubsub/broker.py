@@ -119,12 +119,13 @@ class Broker(ABC):
     def enter(self, topic: str, member_id: str, name: str) -> Future[None]:
         """Make the connection ``member_id`` a member of the topic, and publish that it joins.
 
-        It is one until ``leave``, or ``PRESENCE_TTL`` after this process has crashed.
+        It is one until ``leave``, or ``PRESENCE_TTL`` after this process has crashed. Entering
+        again publishes nothing.
         """
 
     @abstractmethod
     def leave(self, topic: str, member_id: str) -> Future[None]:
-        """Undo ``enter``, and publish that it leaves."""
+        """Undo ``enter``, and publish that it leaves; does nothing if it is no member."""
 
     @abstractmethod
     def members(self, topic: str) -> Future[dict[str, str]]:

@@ -65,8 +65,11 @@ class MemoryBroker(Broker):
         return self._done(self._histories.read(topic, since, monotonic()))
 
     def enter(self, topic: str, member_id: str, name: str) -> asyncio.Future[None]:
-        self._members.setdefault(topic, {})[member_id] = name
-        self._deliver(Publication(topic, name.encode(), True, kind=Kind.JOIN))
+        members = self._members.setdefault(topic, {})
+        joins = member_id not in members
+        members[member_id] = name
+        if joins:
+            self._deliver(Publication(topic, name.encode(), True, kind=Kind.JOIN))
         return self._done(None)
 
     def leave(self, topic: str, member_id: str) -> asyncio.Future[None]:

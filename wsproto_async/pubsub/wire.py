@@ -11,6 +11,7 @@ else the policy's place in the list of policies. The topic and the position stan
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, get_args
 
 from .broker import MAX_PAYLOAD
@@ -45,28 +46,36 @@ def decode(topic: str, data: bytes, position: Position | None = None) -> Publica
     """
     if len(data) > MAX_PAYLOAD + _HEAD + _EXCLUDE + 255:
         raise ValueError(f"publication of {len(data)} bytes is too large")
-    if len(data) < _HEAD:
+    is_text, kind, slow, compress, begin, end = _decode_head(data[:_HEAD])
+    if len(data) < end:
         raise ValueError("publication is cut off")
-    version, kind, flags, slow, key_length = data[:_HEAD]
+    payload = data[end:]
+    if is_text:
+        payload.decode()  # raises UnicodeDecodeError, which is a ValueError
+    return Publication(
+        topic,
+        payload,
+        is_text,
+        kind=kind,
+        key=data[begin:end].decode(),
+        slow=slow,
+        compress=compress,
+        exclude=data[_HEAD:begin],
+        position=position,
+    )
+
+
+# Most publications have one of a few heads.
+@lru_cache(maxsize=1024)
+def _decode_head(head: bytes) -> tuple[bool, Kind, str | None, bool | None, int, int]:
+    """Return the flags, and where the key begins and ends."""
+    if len(head) < _HEAD:
+        raise ValueError("publication is cut off")
+    version, kind, flags, slow, key_length = head
     if version != VERSION:
         raise ValueError(f"publication of version {version}")
     if kind >= len(_KINDS) or slow >= len(_POLICIES) or flags & 0xF0 or flags & 12 == 12:
         raise ValueError("publication has an unknown kind, flag or policy")
     begin = _HEAD + (_EXCLUDE if flags & 2 else 0)
     end = begin + key_length
-    if len(data) < end:
-        raise ValueError("publication is cut off")
-    payload = data[end:]
-    if flags & 1:
-        payload.decode()  # raises UnicodeDecodeError, which is a ValueError
-    return Publication(
-        topic,
-        payload,
-        bool(flags & 1),
-        kind=_KINDS[kind],
-        key=data[begin:end].decode(),
-        slow=_POLICIES[slow],
-        compress=_COMPRESSED[flags & 12],
-        exclude=data[_HEAD:begin],
-        position=position,
-    )
+    return bool(flags & 1), _KINDS[kind], _POLICIES[slow], _COMPRESSED[flags & 12], begin, end
