@@ -47,7 +47,7 @@ async def handler(ws: WebSocket) -> None:
                     0 <= x <= 1 and 0 <= y <= 1
                 ):
                     place = json.dumps({"kind": "move", "id": who, "x": x, "y": y})
-                    await ws.server.publish("board", place, key=who)
+                    await ws.server.publish("board", place, key=who, exclude=ws)
                 case _:
                     await ws.close(CloseCode.POLICY_VIOLATION, "not a place")
     except BrokerError:
