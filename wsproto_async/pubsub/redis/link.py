@@ -19,7 +19,7 @@ __all__ = ["Link", "Owner"]
 _CONNECT_TIMEOUT: Final = 3.0  # seconds
 # Seconds to wait after the first attempt in vain, and at most: up to them, at random.
 _FIRST_CEILING: Final = 0.05
-_LAST_CEILING: Final = 0.8
+_LAST_CEILING: Final = 0.5
 
 
 class Owner(Protocol):
