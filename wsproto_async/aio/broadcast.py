@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from ..sansio.state import State
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["broadcast"]
 
 _OPEN: Final = State.OPEN
-_POLICY: Final = Policy("", "close", None, None, "")
 
 
 def broadcast(
@@ -45,10 +43,13 @@ def broadcast(
             sender = protocol.sender
             frame = prepared.frame(connection.codec, ws.server is None)
             if sender.is_held_up():
-                sender.hold(frame, _POLICY, partial(_close, protocol))
+                sender.hold(frame, _POLICY, protocol)
             else:
                 sender.push(frame, 1)
 
 
 def _close(protocol: ProtocolCore, policy: Policy, what: str) -> None:
     protocol.close(1013, "too slow")
+
+
+_POLICY: Final = Policy("", "close", None, None, "", _close)

@@ -17,6 +17,7 @@ cdef class Sender:
     cdef readonly object outbox
     cdef readonly bint is_gate_shut
     cdef int _in_line
+    cdef bint _is_outbox_next
     cdef Py_ssize_t _budget
     cdef bint _is_flush_due
     cdef ReceiveQueue _unread
@@ -44,7 +45,7 @@ cdef class Sender:
     cpdef Py_ssize_t buffered_amount(self) except -1
     cpdef bint is_held_up(self) except -1
     cpdef push(self, bytes frames, int count)
-    cpdef hold(self, bytes frame, object policy, object tell)
+    cpdef hold(self, bytes frame, object policy, object owner)
     cpdef Py_ssize_t outbox_limit(self) except -1
     @cython.locals(connection=Connection, size=cython.Py_ssize_t, frame=bytes)
     cpdef drain(self)

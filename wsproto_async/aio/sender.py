@@ -9,7 +9,6 @@ many waits in an outbox then, and when the gate opens it and those in line take 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
@@ -41,6 +40,7 @@ class Sender:
         "_connection",
         "_in_line",
         "_is_flush_due",
+        "_is_outbox_next",
         "_line",
         "_thread",
         "_unread",
@@ -65,6 +65,7 @@ class Sender:
         self._waiters: Waiters | None = None  # until somebody waits
         self._line: asyncio.Lock | None = None
         self._in_line = 0
+        self._is_outbox_next = False
         self._budget = _TURN_BUDGET
         self.outbox: Outbox | None = None  # until something waits in it
         self.is_gate_shut = False
@@ -145,12 +146,14 @@ class Sender:
         self.is_gate_shut = False
         self._connection.hold_pongs = False
         self.flush()
-        if self.outbox is not None and self._in_line:
-            self.wake()
-            asyncio.get_running_loop().call_soon(self.drain)
-        else:
+        if self.outbox is None or not self._in_line or self._is_outbox_next:
+            self._is_outbox_next = False
             self.drain()
             self.wake()
+        else:
+            self._is_outbox_next = True
+            self.wake()
+            asyncio.get_running_loop().call_soon(self.drain)
 
     def wake(self) -> None:
         """Let those who wait look again: a message is complete, or the end has begun."""
@@ -226,14 +229,14 @@ class Sender:
             self._connection.send_frame(frames)
             self.written()
 
-    def hold(self, frame: bytes, policy: Policy, tell: Callable[[Policy, str], None]) -> None:
+    def hold(self, frame: bytes, policy: Policy, owner: object) -> None:
         """Let a message that was framed before wait, as its policy allows.
 
-        ``tell`` is for the connection's outbox, if it has none yet.
+        ``owner`` is who the policy tells of.
         """
         self.check_thread()
         if self.outbox is None:
-            self.outbox = Outbox(self.outbox_limit(), tell)
+            self.outbox = Outbox(self.outbox_limit(), owner)
         held = self.buffered_amount() - self.outbox.size
         self.outbox.put(frame, policy, held, monotonic())
 
@@ -254,10 +257,6 @@ class Sender:
                 connection.send_frame(frame)
                 size += len(frame)
             self.flush()
-            if outbox.overdue is not None:
-                self.outbox = None
-                outbox.close(outbox.overdue)
-                break
             if not len(outbox):
                 self.outbox = None
                 self.wake()

@@ -207,8 +207,14 @@ class serve:
         self._preface = proxies if proxy_protocol else None
         check_limit("max_topics", max_topics)
         check_limit("max_subscriptions", max_subscriptions)
+        topics = tuple(topics)
+        for topic in topics:
+            if not isinstance(topic, Topic):
+                raise TypeError(f"topics must be Topics, not {topic!r}")
         if isinstance(broker, str):
             broker = open_broker(broker)
+        if not isinstance(broker, Broker | None):
+            raise TypeError(f"broker must be a Broker or a URI, not {broker!r}")
 
         def make_server() -> Server:
             return Server(

@@ -28,8 +28,9 @@ from ..pubsub.topic import Slow, Topic, check_key, check_slow, check_topic
 from .data import Data, encode_data
 from .fanout import Fanout
 from .log import Log, one_line, who
-from .outbox import CLOSED, Policy
+from .outbox import CLOSED, OVERHEAD, Policy
 from .prepared import PreparedMessage
+from .thread import current_thread
 
 if TYPE_CHECKING:
     from .protocol import ProtocolCore
@@ -38,8 +39,11 @@ if TYPE_CHECKING:
 __all__ = ["Subscription", "TopicStats", "Topics", "TopicsView"]
 
 _T = TypeVar("_T")
+_Tell = Callable[[Any, Policy, str], None]
 
 _MAX_PENDING: Final = 2**26  # bytes that wait for their subscribers: 64 MiB
+_AGAIN: Final = 1.0  # seconds until what could not be read is read again
+_IN_A_ROW: Final = 32  # messages whose publishers may await them without a turn of the loop
 _ANY: Final = Topic("*")
 
 
@@ -94,11 +98,14 @@ class Topics:
         self._max_subscriptions = max_subscriptions
         self._log = log
         self._loop = asyncio.get_running_loop()
-        self._fanout = Fanout(self._loop, self._slow)
+        self._thread = current_thread()
+        self._fanout = Fanout(self._loop)
         self._audiences: dict[str, _Audience] = {}
         self._websockets: dict[ProtocolCore, WebSocket] = {}  # of those with subscriptions
         self._excluded: dict[bytes, ProtocolCore] = {}  # who was excluded once, by id
+        self._pending: dict[tuple[ProtocolCore, str], asyncio.Task[Subscription]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._in_a_row = 0  # awaited without a turn of the loop
         self._published = self._received = self._refused = 0
         self._dropped = self._closed = 0
         self._duplicates = self._gaps = 0
@@ -112,6 +119,8 @@ class Topics:
         for task in self._tasks:
             task.cancel()
         await self._broker.close()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     # Subscribing
 
@@ -119,7 +128,7 @@ class Topics:
         self,
         ws: WebSocket,
         name: str,
-        since: Position | None,
+        since: Position | str | None,
         last: int,
         member: str | None,
     ) -> asyncio.Future[Subscription]:
@@ -127,12 +136,18 @@ class Topics:
         protocol = ws._protocol
         protocol.sender.check_thread()
         check_topic(name)
+        if member is not None:
+            check_key("member", member)
+        if isinstance(since, str):
+            since = _position_of(since)
+        elif since is not None and not isinstance(since, Position):
+            raise TypeError(f"since must be a Position or a str, not {type(since).__name__}")
         protocol.connection.check_open()
         mine = {} if protocol.audiences is None else protocol.audiences
         if name in mine:
             raise InvalidState(f"subscribed to {name} already")
         if self._max_subscriptions is not None and len(mine) >= self._max_subscriptions:
-            raise InvalidState(f"a connection may have {len(mine)} subscriptions")
+            raise InvalidState(f"a connection may have {self._max_subscriptions} subscriptions")
         audience = self._audiences.get(name)
         options = self._options(name)
         if last < 0:
@@ -154,9 +169,7 @@ class Topics:
         if member is not None:
             audience.members[protocol] = member
             self._broker.enter(name, ws.id.hex, member)
-        done = None if last else self._subscribe_now(audience, protocol, since)
-        if done is None:
-            done = self._start(self._subscribe(audience, protocol, since, last))
+        done = self._subscribed(audience, protocol, since, last)
         if options.on_subscribe is not None:
             self._call(protocol, options.on_subscribe, ws, name)
         return done
@@ -165,61 +178,82 @@ class Topics:
         """Somebody is the first in this process who subscribes to a topic."""
         if self._max_topics is not None and len(self._audiences) >= self._max_topics:
             raise InvalidState(f"a process may have {self._max_topics} topics")
-        audience = self._audiences[name] = _Audience(name, options)
+        audience = _Audience(name, options, self._slow)
         audience.confirmed = self._broker.subscribe(name)
+        self._audiences[name] = audience
         if options.retention is not None:
-            audience.begin_reading()
-            if audience.confirmed.done():
+            read: asyncio.Future[Missed] | None = None
+            if _has_succeeded(audience.confirmed):
+                audience.begin_reading()
                 read = self._broker.read(name, None, options.retention)
-                if read.done():
+                if _has_succeeded(read):
                     self._caught_up(audience, read.result())
                     return audience
-            audience.confirmed = self._start(self._open(audience, audience.confirmed))
+            audience.confirmed = self._start(self._open(audience, audience.confirmed, read))
         return audience
 
-    async def _open(self, audience: _Audience, confirmed: Awaitable[None]) -> None:
+    async def _open(
+        self, audience: _Audience, confirmed: Awaitable[None], read: Awaitable[Missed] | None
+    ) -> None:
         """Find out where a topic with a history stands, now that all that comes is seen."""
-        await confirmed
-        assert audience.options.retention is not None
-        missed = await self._broker.read(audience.name, None, audience.options.retention)
-        self._caught_up(audience, missed)
+        if read is None:
+            await confirmed
+            assert audience.options.retention is not None
+            audience.begin_reading()
+            read = self._broker.read(audience.name, None, audience.options.retention)
+        self._caught_up(audience, await read)
 
-    def _subscribe_now(
-        self, audience: _Audience, protocol: ProtocolCore, since: Position | None
-    ) -> asyncio.Future[Subscription] | None:
-        """Subscribe if nothing has to be waited for."""
-        if not audience.confirmed.done() or audience.is_reading:
-            return None
-        future: asyncio.Future[Subscription] = self._loop.create_future()
-        if since is None:
-            future.set_result(Subscription(audience.name, audience.position, None))
-            return future
-        assert audience.options.retention is not None
-        read = self._broker.read(audience.name, since, audience.options.retention)
-        if not read.done():
-            return None
-        missed = read.result()
-        recovered = missed.publications is not None
-        future.set_result(self._join(audience, protocol, missed, recovered))
-        return future
+    def _subscribed(
+        self, audience: _Audience, protocol: ProtocolCore, since: Position | None, last: int
+    ) -> asyncio.Future[Subscription]:
+        """Return what tells when all is seen, and sent that was missed: at once, if it can be."""
+        name, retention = audience.name, audience.options.retention
+        read: asyncio.Future[Missed] | None = None
+        subscription: Subscription | None = None
+        if _has_succeeded(audience.confirmed):
+            if since is None and not last:
+                subscription = Subscription(name, audience.position, None)
+            elif since is not None and not last and self._fanout.is_idle():
+                assert retention is not None
+                read = self._broker.read(name, since, retention)
+                if _has_succeeded(read):
+                    subscription = self._join(audience, protocol, *_recovered(read.result()))
+        if subscription is not None:
+            done: asyncio.Future[Subscription] = self._loop.create_future()
+            done.set_result(subscription)
+            return done
+        run = self._subscribe(audience, protocol, since, last, audience.position, read)
+        task = self._pending[protocol, name] = self._start(run)
+        # Not at the end of the coroutine: one that is cancelled at once never begins.
+        task.add_done_callback(lambda task: self._end_subscribing(protocol, name, task))
+        return task
 
     async def _subscribe(
-        self, audience: _Audience, protocol: ProtocolCore, since: Position | None, last: int
+        self,
+        audience: _Audience,
+        protocol: ProtocolCore,
+        since: Position | None,
+        last: int,
+        position: Position | None,
+        read: asyncio.Future[Missed] | None,
     ) -> Subscription:
         name = audience.name
-        try:
-            await asyncio.shield(audience.confirmed)
-            if since is None and not last:
-                return Subscription(name, audience.position, None)
-            missed, recovered = await self._read(audience, since, last)
-        except BaseException:
-            if self._audiences.get(name) is audience and protocol in audience:
-                self.unsubscribe(protocol, name)
-            raise
+        if read is None:
+            await asyncio.wait([audience.confirmed])  # others wait for it too: not to be cancelled
+            audience.confirmed.result()
+        found: tuple[Missed, bool | None] | None = None
+        if read is not None:
+            found = _recovered(await read)
+        elif since is not None or last:
+            # What it was sent as an earlier subscriber is read once more.
+            await self._fanout.settle()
+            found = await self._read(audience, since, last)
         protocol.connection.check_open()
-        if not audience.is_joining(protocol):
+        if self._pending.get((protocol, name)) is not asyncio.current_task():
             raise InvalidState(f"unsubscribed from {name} meanwhile")
-        return self._join(audience, protocol, missed, recovered)
+        if found is None:
+            return Subscription(name, position or audience.start, None)
+        return self._join(audience, protocol, *found)
 
     async def _read(
         self, audience: _Audience, since: Position | None, last: int
@@ -230,7 +264,7 @@ class Topics:
         if since is not None:
             missed = await read(since=since)
             if missed.publications is not None or not last:
-                return missed, missed.publications is not None
+                return _recovered(missed)
         newest = (await read(since=None)).position
         while True:
             missed = await read(since=Position(newest.epoch, max(newest.offset - last, 0)))
@@ -238,21 +272,29 @@ class Topics:
                 return missed, None if since is None else False
             last //= 2  # not so many are kept: they have become too old
 
+    def _end_subscribing(
+        self, protocol: ProtocolCore, name: str, task: asyncio.Task[Subscription]
+    ) -> None:
+        if self._pending.get((protocol, name)) is task:
+            del self._pending[protocol, name]
+            if not _has_succeeded(task):
+                self.unsubscribe(protocol, name)
+
     def _join(
         self, audience: _Audience, protocol: ProtocolCore, missed: Missed, recovered: bool | None
     ) -> Subscription:
         """Let a connection have all that was read, or nothing of it, and then what comes."""
-        publications = audience.join(protocol, missed)
+        publications, position = audience.join(protocol, missed)
         messages = [self._prepare(audience, each) for each in publications or ()]
         ready = [each for each in messages if each is not None]
-        sender = protocol.sender
+        connection, sender = protocol.connection, protocol.sender
+        size = sum(len(each.frame(connection.codec, False)) + OVERHEAD for each in ready)
         room = audience.options.max_bytes or sender.outbox_limit()
-        is_all = publications is not None and (
-            sum(each.size for each in ready) + sender.buffered_amount() <= room
-        )
-        for message in ready if is_all else ():
-            self._fanout.give(protocol, message, audience.policy)
-        return Subscription(audience.name, missed.position, recovered and is_all)
+        is_all = publications is not None and sender.buffered_amount() + size <= room
+        if is_all:
+            whole = Policy(audience.name, "close", audience.options.max_bytes, None, "", self._slow)
+            self._fanout.give(protocol, ready, whole)
+        return Subscription(audience.name, position, recovered and is_all)
 
     def unsubscribe(self, protocol: ProtocolCore, name: str) -> None:
         """See ``WebSocket.unsubscribe``."""
@@ -279,13 +321,17 @@ class Topics:
     def _leave(
         self, audience: Audience[ProtocolCore], protocol: ProtocolCore, ws: WebSocket
     ) -> None:
+        self._pending.pop((protocol, audience.name), None)
         audience.remove(protocol)
         if audience.members.pop(protocol, None) is not None:
             self._broker.leave(audience.name, ws.id.hex)
         if not len(audience):
-            del self._audiences[audience.name]
+            reading = self._audiences.pop(audience.name).reading
+            if reading is not None:
+                reading.cancel()
             self._broker.unsubscribe(audience.name)
             self._duplicates += audience.duplicates
+            self._refused += audience.refused
         if audience.options.on_unsubscribe is not None:
             self._call(protocol, audience.options.on_unsubscribe, ws, audience.name)
 
@@ -303,6 +349,11 @@ class Topics:
         idempotency_key: str,
     ) -> Awaitable[Position | None]:
         """See ``Server.publish``."""
+        if current_thread() != self._thread:
+            raise RuntimeError(
+                "called from another thread than the server's: "
+                "see asyncio.run_coroutine_threadsafe() and loop.call_soon_threadsafe()"
+            )
         if name not in self._audiences:
             check_topic(name)
         opcode, payload = encode_data(message, text)
@@ -343,8 +394,12 @@ class Topics:
 
     async def settle(self, name: str, slow: str) -> None:
         """Wait for those who deliver, and with "wait" for those who read."""
+        self._in_a_row += 1
+        if self._in_a_row >= _IN_A_ROW:  # nobody may have subscribed
+            self._in_a_row = 0
+            await asyncio.sleep(0)
         if slow == "wait" or self._fanout.is_busy():
-            await self._fanout.idle()
+            await self._fanout.settle()
         if slow == "wait":
             await self._wait_for_slow(name)
 
@@ -368,8 +423,10 @@ class Topics:
             return  # the last subscriber has just left
         if self._fanout.pending > _MAX_PENDING:
             self._refused += 1
-            if audience.options.retention is None:  # else it is read later
+            if audience.options.retention is None:
                 self._gap(audience)
+            elif not audience.is_reading:  # else it will be seen that it is missing
+                self._catch_up(audience, settles=True)
             return
         self._take(audience, publication)
 
@@ -387,26 +444,42 @@ class Topics:
             if audience.options.retention is None:
                 self._gap(audience)
             else:
-                self._start(self._catch_up(audience))
+                self._catch_up(audience)
 
     def _take(self, audience: _Audience, publication: Publication) -> None:
         is_next = audience.take(publication)
         if is_next:
             self._deliver(audience, publication)
         elif is_next is None:
-            self._start(self._catch_up(audience))
+            self._catch_up(audience)
 
-    async def _catch_up(self, audience: _Audience) -> None:
-        """Read what all subscribers have missed."""
-        assert audience.options.retention is not None
+    def _catch_up(self, audience: _Audience, settles: bool = False) -> None:
+        """Read what all subscribers have missed, with ``settles`` after what waits for them."""
         audience.begin_reading()
-        # If that fails the connection was lost again, and when it is back this begins again.
-        missed = await self._broker.read(
-            audience.name, audience.position, audience.options.retention
-        )
+        if audience.reading is not None:
+            audience.reading.cancel()
+        audience.reading = self._start(self._read_missed(audience, settles))
+
+    async def _read_missed(self, audience: _Audience, settles: bool) -> None:
+        assert audience.options.retention is not None
+        if settles:
+            await self._fanout.settle()
+        while True:
+            audience.begin_reading()
+            try:
+                missed = await self._broker.read(
+                    audience.name, audience.position, audience.options.retention
+                )
+                break
+            except BrokerError as exc:
+                self._log.debug("topic %s: %s", one_line(audience.name), one_line(exc))
+            await asyncio.sleep(_AGAIN)
+        audience.reading = None
         self._caught_up(audience, missed)
 
     def _caught_up(self, audience: _Audience, missed: Missed) -> None:
+        if self._audiences.get(audience.name) is not audience:
+            return  # the last subscriber has left meanwhile
         publications, is_all = audience.caught_up(missed)
         if not is_all:
             self._gap(audience)
@@ -432,7 +505,7 @@ class Topics:
             return
         policy = audience.policy
         if publication.slow is not None or publication.key:
-            policy = _policy(audience.name, audience.options, publication)
+            policy = _policy(audience.name, audience.options, publication, self._slow)
         excluded = self._excluded.get(publication.exclude) if publication.exclude else None
         self._fanout.add(targets, message, policy, excluded)
 
@@ -471,7 +544,7 @@ class Topics:
 
     def names(self) -> Iterator[str]:
         """Return the names of the topics with subscribers in this process."""
-        return iter(self._audiences)
+        return iter(tuple(self._audiences))
 
     def count(self) -> int:
         """Return how many these are."""
@@ -494,7 +567,7 @@ class Topics:
             self._closed,
             self._duplicates + sum(each.duplicates for each in audiences),
             self._gaps,
-            self._refused,
+            self._refused + sum(each.refused for each in audiences),
         )
 
     def _options(self, name: str) -> Topic:
@@ -525,22 +598,42 @@ class Topics:
             self._log.debug("topic: %s", one_line(task.exception()))
 
 
-class _Audience(Audience["ProtocolCore"]):
-    """``confirmed`` is done when all that is published arrives, ``policy`` the topic's."""
+def _recovered(missed: Missed) -> tuple[Missed, bool]:
+    return missed, missed.publications is not None
 
-    __slots__ = ("confirmed", "policy")
+
+def _position_of(text: str) -> Position:
+    """Return what a client says where it left off; if it is no position, one of no epoch."""
+    try:
+        return Position.parse(text)
+    except ValueError:
+        return Position("", 0)
+
+
+class _Audience(Audience["ProtocolCore"]):
+    """``confirmed`` is done when all that is published arrives, ``policy`` the topic's.
+
+    ``reading`` is what reads what was missed.
+    """
+
+    __slots__ = ("confirmed", "policy", "reading")
 
     confirmed: asyncio.Future[None]
 
-    def __init__(self, name: str, options: Topic) -> None:
+    def __init__(self, name: str, options: Topic, tell: _Tell) -> None:
         super().__init__(name, options)
-        self.policy = _policy(name, options, None)
+        self.policy = _policy(name, options, None, tell)
+        self.reading: asyncio.Task[None] | None = None
 
 
-def _policy(name: str, options: Topic, publication: Publication | None) -> Policy:
+def _policy(name: str, options: Topic, publication: Publication | None, tell: _Tell) -> Policy:
     slow: str | None = None if publication is None else publication.slow
     key = "" if publication is None else publication.key
-    return Policy(name, slow or options.slow, options.max_bytes, options.max_age, key)
+    return Policy(name, slow or options.slow, options.max_bytes, options.max_age, key, tell)
+
+
+def _has_succeeded(future: asyncio.Future[Any]) -> bool:
+    return future.done() and not future.cancelled() and future.exception() is None
 
 
 class _Publishing:

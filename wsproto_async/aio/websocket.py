@@ -156,7 +156,7 @@ class WebSocketCore:
         self,
         topic: str,
         *,
-        since: Position | None = None,
+        since: Position | str | None = None,
         last: int = 0,
         member: str | None = None,
     ) -> Awaitable[Subscription]:
@@ -166,12 +166,13 @@ class WebSocketCore:
         :class:`Subscription`. The end of the connection ends it, and so does ``unsubscribe``.
 
         - ``topic``: up to 255 bytes of UTF-8, printable and without ``*``.
-        - ``since``: where a client left off, :meth:`Position.parse` of what it says: it is sent all
-          that was published after it, in order, or ``recovered`` is False and nothing of it.
+        - ``since``: where a client left off, the position as it was told or what it says: it is sent
+          all that was published after it, in order, or ``recovered`` is False and nothing of it; so
+          if what it says is no position.
         - ``last``: without a ``since``, and instead of nothing of it, it is sent up to so many of
           the last messages that are kept.
-        - ``member``: makes it a member by this name, seen by ``server.members()``; others on the
-          topic are told by ``Topic.wrap``.
+        - ``member``: makes it a member by this name, up to 255 bytes, seen by ``server.members()``;
+          others on the topic are told by ``Topic.wrap``.
 
         Raises InvalidState if it has subscribed to that already, for one more than
         ``max_subscriptions`` or ``max_topics``, for ``since`` or ``last`` without a history and a

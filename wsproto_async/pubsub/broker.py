@@ -75,8 +75,8 @@ class Receiver(Protocol):
 class Broker(ABC):
     """Carries publications between the processes that share topics.
 
-    One server uses it, in one event loop. The futures that it returns may be left alone: what they
-    raise is BrokerError, and never logged as "never retrieved".
+    One server uses it, in one event loop. The futures that it returns may be left alone, or
+    cancelled: what they raise is BrokerError, and never logged as "never retrieved".
     """
 
     @abstractmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict, deque
+from collections.abc import Container
 from typing import Final
 
 from .broker import IDEMPOTENCY_AGE, Missed, Retention
@@ -13,17 +14,20 @@ __all__ = ["Histories"]
 
 _MAX_TOPICS: Final = 65_536  # of which something is kept
 _MAX_KEYS: Final = 65_536
+_LOOK_AGAIN: Final = 60.0  # seconds
 
 
 class Histories:
     """The histories of topics, and the keys of what was published lately.
 
     A topic of which nothing is left, or that is one of too many, is forgotten, and its epoch with
-    it. Of one on which nothing was published nothing is kept: all of these are in the epoch in
-    which a history would begin now. ``now`` is in seconds and never goes back.
+    it; unless it is one of ``in_use``, whose subscribers would take that for a gap. Of others on
+    which nothing was published nothing is kept: all of these are in the epoch in which a history
+    would begin now. ``now`` is in seconds and never goes back.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, in_use: Container[str] = ()) -> None:
+        self._in_use = in_use
         self._instance = secrets.token_hex(8)
         self._forgotten = 0
         self._topics: OrderedDict[str, _History] = OrderedDict()  # the oldest first
@@ -37,6 +41,7 @@ class Histories:
     def remember(self, topic: str, key: str, position: Position | None, now: float) -> None:
         """Remember that something was published with ``key``."""
         self._published[topic, key] = now + IDEMPOTENCY_AGE, position
+        self._published.move_to_end((topic, key))
         while len(self._published) > _MAX_KEYS or next(iter(self._published.values()))[0] <= now:
             self._published.popitem(last=False)
 
@@ -49,15 +54,24 @@ class Histories:
         publication = history.append(publication, retention, now)
         self._topics.move_to_end(topic)
         while len(self._topics) > _MAX_TOPICS or self._oldest().forget_at <= now:
-            self._topics.popitem(last=False)
-            self._forgotten += 1
+            self._forget(*self._topics.popitem(last=False), now)
         return publication
+
+    def _forget(self, topic: str, history: _History, now: float) -> None:
+        if topic in self._in_use and len(self._topics) < _MAX_TOPICS:
+            history.drop_old(now)
+            history.forget_at = now + _LOOK_AGAIN
+            self._topics[topic] = history
+        else:
+            self._forgotten += 1
 
     def read(self, topic: str, since: Position | None, now: float) -> Missed:
         """Return what was kept after ``since``."""
         history = self._topics.get(topic)
         if history is None:
             history = _History(self._epoch())
+            if topic in self._in_use and len(self._topics) < _MAX_TOPICS:
+                self._topics[topic] = history
         return history.read(since, now)
 
     def _epoch(self) -> str:
@@ -83,11 +97,11 @@ class _History:
         self._kept.append((now + retention.age, publication))
         while len(self._kept) > retention.size:
             self._kept.popleft()
-        self._drop_old(now)
+        self.drop_old(now)
         return publication
 
     def read(self, since: Position | None, now: float) -> Missed:
-        self._drop_old(now)
+        self.drop_old(now)
         position = Position(self._epoch, self._offset)
         if since is None:
             return Missed(position, [])
@@ -96,6 +110,7 @@ class _History:
             return Missed(position, None)
         return Missed(position, [each for _, each in self._kept][len(self._kept) - missed :])
 
-    def _drop_old(self, now: float) -> None:
+    def drop_old(self, now: float) -> None:
+        """Drop what is too old."""
         while self._kept and self._kept[0][0] <= now:
             self._kept.popleft()

@@ -23,8 +23,8 @@ class MemoryBroker(Broker):
 
     def __init__(self) -> None:
         self._receiver: Receiver | None = None
-        self._histories = Histories()
         self._topics: set[str] = set()
+        self._histories = Histories(self._topics)
         self._members: dict[str, dict[str, str]] = {}
 
     async def start(self, receiver: Receiver) -> None:

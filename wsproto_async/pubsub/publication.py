@@ -40,8 +40,11 @@ class Position(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Position:
-        """Return the position that ``str()`` has made ``text`` of; raises ValueError."""
-        match = _POSITION.fullmatch(text)
+        """Return the position that ``str()`` has made ``text`` of.
+
+        Raises ValueError for anything else, whatever its type: a client may have sent it.
+        """
+        match = _POSITION.fullmatch(text) if isinstance(text, str) else None
         if match is None or int(match[2]) > MAX_OFFSET:
             raise ValueError("not a position")
         return cls(match[1], int(match[2]))

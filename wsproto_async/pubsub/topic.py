@@ -67,12 +67,15 @@ class Topic:
         on_slow: Callable[[Any, str, str], None] | None = None,
         on_gap: Callable[[str], None] | None = None,
     ) -> None:
+        if pattern != "*":
+            check_topic(pattern.removesuffix("*") if isinstance(pattern, str) else pattern)
         self.pattern = pattern
-        check_topic(pattern.removesuffix("*") or "any")
         self._prefix = pattern[:-1] if pattern.endswith("*") else None
         check_slow(slow)
         _check_positive("max_bytes", max_bytes)
         _check_positive("max_age", max_age)
+        if history_age is None:
+            raise TypeError("history_age must be a number of seconds")
         _check_positive("history_age", history_age)
         if not isinstance(history, int) or history < 0:
             raise ValueError("history must be a number of messages, or 0")
@@ -108,7 +111,9 @@ def check_topic(name: str) -> None:
 
 
 def check_key(name: str, key: str) -> None:
-    """Raise ValueError unless ``key`` has at most 255 bytes of UTF-8."""
+    """Raise ValueError unless ``key`` has at most 255 bytes of UTF-8, TypeError if it is none."""
+    if not isinstance(key, str):
+        raise TypeError(f"{name} must be a str, not {type(key).__name__}")
     if len(key.encode()) > _MAX_NAME:
         raise ValueError(f"{name} must have at most {_MAX_NAME} bytes of UTF-8")
 
