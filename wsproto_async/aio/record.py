@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..handshake.http11 import Response
 from ..sansio.state import State
 from .log import Log, one_line, who
+from .topics import TopicStats
 from .websocket import WebSocket
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class ServerStats(NamedTuple):
     """Bytes from the peers, HTTP included, before TLS."""
     bytes_sent: int
     """Bytes for the peers, HTTP included, before TLS."""
+    topics: TopicStats
+    """The numbers of topics."""
 
 
 class Record:
@@ -93,7 +96,7 @@ class Record:
                 *traffic,
             )
 
-    def stats(self, websockets: Collection[WebSocket]) -> ServerStats:
+    def stats(self, websockets: Collection[WebSocket], topics: TopicStats) -> ServerStats:
         """Return the numbers, of which those that are there still have their part."""
         states = [ws.state for ws in websockets]
         traffic = self._traffic
@@ -107,6 +110,7 @@ class Record:
             self.shed,
             dict(self._closed),
             *traffic,
+            topics,
         )
 
 

@@ -19,10 +19,13 @@ class Histories:
     """The histories of topics, and the keys of what was published lately.
 
     A topic of which nothing is left, or that is one of too many, is forgotten, and its epoch with
-    it. ``now`` is in seconds and never goes back.
+    it. Of one on which nothing was published nothing is kept: all of these are in the epoch in
+    which a history would begin now. ``now`` is in seconds and never goes back.
     """
 
     def __init__(self) -> None:
+        self._instance = secrets.token_hex(8)
+        self._forgotten = 0
         self._topics: OrderedDict[str, _History] = OrderedDict()  # the oldest first
         self._published: OrderedDict[tuple[str, str], tuple[float, Position | None]] = OrderedDict()
 
@@ -39,22 +42,26 @@ class Histories:
 
     def append(self, publication: Publication, retention: Retention, now: float) -> Publication:
         """Keep a publication, and return it with its position."""
-        history = self._use(publication.topic, retention, now)
-        return history.append(publication, retention, now)
-
-    def read(self, topic: str, since: Position | None, retention: Retention, now: float) -> Missed:
-        """Return what was kept after ``since``."""
-        return self._use(topic, retention, now).read(since, now)
-
-    def _use(self, topic: str, retention: Retention, now: float) -> _History:
+        topic = publication.topic
         history = self._topics.get(topic)
         if history is None:
-            history = self._topics[topic] = _History()
-        history.forget_at = now + retention.age
+            history = self._topics[topic] = _History(self._epoch())
+        publication = history.append(publication, retention, now)
         self._topics.move_to_end(topic)
         while len(self._topics) > _MAX_TOPICS or self._oldest().forget_at <= now:
             self._topics.popitem(last=False)
-        return history
+            self._forgotten += 1
+        return publication
+
+    def read(self, topic: str, since: Position | None, now: float) -> Missed:
+        """Return what was kept after ``since``."""
+        history = self._topics.get(topic)
+        if history is None:
+            history = _History(self._epoch())
+        return history.read(since, now)
+
+    def _epoch(self) -> str:
+        return f"{self._instance}{self._forgotten:x}"
 
     def _oldest(self) -> _History:
         return next(iter(self._topics.values()))
@@ -63,14 +70,15 @@ class Histories:
 class _History:
     __slots__ = ("_epoch", "_kept", "_offset", "forget_at")
 
-    def __init__(self) -> None:
-        self._epoch = secrets.token_hex(8)
+    def __init__(self, epoch: str) -> None:
+        self._epoch = epoch
         self._offset = 0
         self._kept: deque[tuple[float, Publication]] = deque()
         self.forget_at = 0.0
 
     def append(self, publication: Publication, retention: Retention, now: float) -> Publication:
         self._offset += 1
+        self.forget_at = now + retention.age
         publication = publication.at(Position(self._epoch, self._offset))
         self._kept.append((now + retention.age, publication))
         while len(self._kept) > retention.size:

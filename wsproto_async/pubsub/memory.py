@@ -62,7 +62,7 @@ class MemoryBroker(Broker):
     def read(
         self, topic: str, since: Position | None, retention: Retention
     ) -> asyncio.Future[Missed]:
-        return self._done(self._histories.read(topic, since, retention, monotonic()))
+        return self._done(self._histories.read(topic, since, monotonic()))
 
     def enter(self, topic: str, member_id: str, name: str) -> asyncio.Future[None]:
         members = self._members.setdefault(topic, {})

@@ -1,0 +1,551 @@
+"""Who has subscribed to what: between a server's connections and its broker.
+
+Laws: who has subscribed gets what is published from then on, once and in order, or ``on_gap`` is
+called. When a connection is gone, nothing of it is left in here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+from ..codec.opcodes import OP_BINARY, OP_TEXT
+from ..exceptions import BrokerError, InvalidState
+from ..pubsub.audience import Audience
+from ..pubsub.broker import MAX_PAYLOAD, Broker, Missed
+from ..pubsub.publication import Kind, Position, Publication
+from ..pubsub.topic import Slow, Topic, check_key, check_slow, check_topic
+from .data import Data, encode_data
+from .fanout import Fanout
+from .log import Log, one_line, who
+from .outbox import CLOSED, Policy
+from .prepared import PreparedMessage
+
+if TYPE_CHECKING:
+    from .protocol import ProtocolCore
+    from .websocket import WebSocket
+
+__all__ = ["Subscription", "TopicStats", "Topics", "TopicsView"]
+
+_T = TypeVar("_T")
+
+_MAX_PENDING: Final = 2**26  # bytes that wait for their subscribers: 64 MiB
+_ANY: Final = Topic("*")
+
+
+class Subscription(NamedTuple):
+    """What ``subscribe`` has come to."""
+
+    topic: str
+    position: Position | None
+    """Where the topic's history stood: all from there on will be sent. None without a history."""
+    recovered: bool | None
+    """With ``since``: True if all that was missed has been sent, False if nothing of it, since
+    not all of it is kept or it is too much. None without."""
+
+
+class TopicStats(NamedTuple):
+    """Numbers of a server's topics: two of now, the others since it started."""
+
+    topics: int
+    """Topics with subscribers in this process now."""
+    subscriptions: int
+    """Subscriptions now."""
+    published: int
+    """Messages published in this process."""
+    received: int
+    """Publications that came from the broker, those of this process included."""
+    dropped: int
+    """Messages that slow subscribers have not been sent."""
+    closed: int
+    """Slow subscribers closed with 1013."""
+    duplicates: int
+    """Publications that came once more, and were dropped."""
+    gaps: int
+    """Times that subscribers of a topic may have missed something."""
+    refused: int
+    """What came from the broker and was no publication, or came too fast."""
+
+
+class Topics:
+    """The topics of one server; what the broker tells comes in here."""
+
+    def __init__(
+        self,
+        topics: Sequence[Topic],
+        broker: Broker,
+        max_topics: int | None,
+        max_subscriptions: int | None,
+        log: Log,
+    ) -> None:
+        self._rules = (*topics, _ANY)
+        self._broker = broker
+        self._max_topics = max_topics
+        self._max_subscriptions = max_subscriptions
+        self._log = log
+        self._loop = asyncio.get_running_loop()
+        self._fanout = Fanout(self._loop, self._slow)
+        self._audiences: dict[str, _Audience] = {}
+        self._websockets: dict[ProtocolCore, WebSocket] = {}  # of those with subscriptions
+        self._excluded: dict[bytes, ProtocolCore] = {}  # who was excluded once, by id
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._published = self._received = self._refused = 0
+        self._dropped = self._closed = 0
+        self._duplicates = self._gaps = 0
+
+    async def start(self) -> None:
+        """Connect to the broker; raises BrokerError."""
+        await self._broker.start(self)
+
+    async def close(self) -> None:
+        """Leave the broker; nothing is delivered any more."""
+        for task in self._tasks:
+            task.cancel()
+        await self._broker.close()
+
+    # Subscribing
+
+    def subscribe(
+        self, ws: WebSocket, name: str, since: Position | None, member: str | None
+    ) -> asyncio.Future[Subscription]:
+        """See ``WebSocket.subscribe``."""
+        protocol = ws._protocol
+        protocol.sender.check_thread()
+        check_topic(name)
+        protocol.connection.check_open()
+        mine = {} if protocol.audiences is None else protocol.audiences
+        if name in mine:
+            raise InvalidState(f"subscribed to {name} already")
+        if self._max_subscriptions is not None and len(mine) >= self._max_subscriptions:
+            raise InvalidState(f"a connection may have {len(mine)} subscriptions")
+        audience = self._audiences.get(name)
+        options = self._options(name)
+        if since is not None and options.retention is None:
+            raise InvalidState(f"{name} has no history: a Topic with history has one")
+        if member is not None and not options.presence:
+            raise InvalidState(f"{name} has no members: a Topic with presence has them")
+        if audience is None:
+            audience = self._begin(name, options)
+        protocol.audiences = mine
+        mine[name] = audience
+        self._websockets[protocol] = ws
+        if since is None:
+            audience.add(protocol)
+        else:
+            audience.begin_join(protocol)
+        if member is not None:
+            audience.members[protocol] = member
+            self._broker.enter(name, ws.id.hex, member)
+        done = self._subscribe_now(audience, protocol, since)
+        if done is None:
+            done = self._start(self._subscribe(audience, protocol, since))
+        if options.on_subscribe is not None:
+            self._call(protocol, options.on_subscribe, ws, name)
+        return done
+
+    def _begin(self, name: str, options: Topic) -> _Audience:
+        """Somebody is the first in this process who subscribes to a topic."""
+        if self._max_topics is not None and len(self._audiences) >= self._max_topics:
+            raise InvalidState(f"a process may have {self._max_topics} topics")
+        audience = self._audiences[name] = _Audience(name, options)
+        audience.confirmed = self._broker.subscribe(name)
+        if options.retention is not None:
+            audience.begin_reading()
+            if audience.confirmed.done():
+                read = self._broker.read(name, None, options.retention)
+                if read.done():
+                    self._caught_up(audience, read.result())
+                    return audience
+            audience.confirmed = self._start(self._open(audience, audience.confirmed))
+        return audience
+
+    async def _open(self, audience: _Audience, confirmed: Awaitable[None]) -> None:
+        """Find out where a topic with a history stands, now that all that comes is seen."""
+        await confirmed
+        assert audience.options.retention is not None
+        missed = await self._broker.read(audience.name, None, audience.options.retention)
+        self._caught_up(audience, missed)
+
+    def _subscribe_now(
+        self, audience: _Audience, protocol: ProtocolCore, since: Position | None
+    ) -> asyncio.Future[Subscription] | None:
+        """Subscribe if nothing has to be waited for."""
+        if not audience.confirmed.done() or audience.is_reading:
+            return None
+        future: asyncio.Future[Subscription] = self._loop.create_future()
+        if since is None:
+            future.set_result(Subscription(audience.name, audience.position, None))
+            return future
+        assert audience.options.retention is not None
+        read = self._broker.read(audience.name, since, audience.options.retention)
+        if not read.done():
+            return None
+        future.set_result(self._join(audience, protocol, read.result()))
+        return future
+
+    async def _subscribe(
+        self, audience: _Audience, protocol: ProtocolCore, since: Position | None
+    ) -> Subscription:
+        name = audience.name
+        try:
+            await asyncio.shield(audience.confirmed)
+            if since is None:
+                return Subscription(name, audience.position, None)
+            assert audience.options.retention is not None
+            missed = await self._broker.read(name, since, audience.options.retention)
+        except BaseException:
+            if self._audiences.get(name) is audience and protocol in audience:
+                self.unsubscribe(protocol, name)
+            raise
+        protocol.connection.check_open()
+        if not audience.is_joining(protocol):
+            raise InvalidState(f"unsubscribed from {name} meanwhile")
+        return self._join(audience, protocol, missed)
+
+    def _join(self, audience: _Audience, protocol: ProtocolCore, missed: Missed) -> Subscription:
+        """Let a connection have all that it has missed, or nothing of it, and then what comes."""
+        publications = audience.join(protocol, missed)
+        messages = [self._prepare(audience, each) for each in publications or ()]
+        ready = [each for each in messages if each is not None]
+        sender = protocol.sender
+        room = audience.options.max_bytes or sender.outbox_limit()
+        is_all = publications is not None and (
+            sum(each.size for each in ready) + sender.buffered_amount() <= room
+        )
+        for message in ready if is_all else ():
+            self._fanout.give(protocol, message, audience.policy)
+        return Subscription(audience.name, missed.position, is_all)
+
+    def unsubscribe(self, protocol: ProtocolCore, name: str) -> None:
+        """See ``WebSocket.unsubscribe``."""
+        protocol.sender.check_thread()
+        mine = protocol.audiences
+        audience = None if mine is None else mine.pop(name, None)
+        if audience is None:
+            return
+        ws = self._websockets[protocol]
+        if not mine:
+            protocol.audiences = None
+            del self._websockets[protocol]
+            self._forget_excluded(ws)
+        self._leave(audience, protocol, ws)
+
+    def drop(self, protocol: ProtocolCore, ws: WebSocket) -> None:
+        """The connection is gone."""
+        mine, protocol.audiences = protocol.audiences, None
+        self._websockets.pop(protocol, None)
+        self._forget_excluded(ws)
+        for audience in (mine or {}).values():
+            self._leave(audience, protocol, ws)
+
+    def _leave(
+        self, audience: Audience[ProtocolCore], protocol: ProtocolCore, ws: WebSocket
+    ) -> None:
+        audience.remove(protocol)
+        if audience.members.pop(protocol, None) is not None:
+            self._broker.leave(audience.name, ws.id.hex)
+        if not len(audience):
+            del self._audiences[audience.name]
+            self._broker.unsubscribe(audience.name)
+            self._duplicates += audience.duplicates
+        if audience.options.on_unsubscribe is not None:
+            self._call(protocol, audience.options.on_unsubscribe, ws, audience.name)
+
+    # Publishing
+
+    def publish(
+        self,
+        name: str,
+        message: Data,
+        text: bool | None,
+        compress: bool | None,
+        exclude: WebSocket | None,
+        key: str,
+        slow: Slow | None,
+        idempotency_key: str,
+    ) -> Awaitable[Position | None]:
+        """See ``Server.publish``."""
+        if name not in self._audiences:
+            check_topic(name)
+        opcode, payload = encode_data(message, text)
+        if len(payload) > MAX_PAYLOAD:
+            raise ValueError(f"a message of {len(payload)} bytes is too large to publish")
+        if slow is not None:
+            check_slow(slow)
+        check_key("key", key)
+        check_key("idempotency_key", idempotency_key)
+        publication = Publication(
+            name,
+            payload,
+            opcode == OP_TEXT,
+            key=key,
+            slow=slow,
+            compress=compress,
+            exclude=b"" if exclude is None else self._exclude(exclude),
+        )
+        if self._fanout.pending > _MAX_PENDING:
+            done: asyncio.Future[Position | None] = self._loop.create_future()
+            done.set_exception(BrokerError("too much waits for its subscribers"))
+            done.exception()  # whoever does not ask is not told
+            return done
+        self._published += 1
+        options = self._options(name)
+        done = self._broker.publish(publication, options.retention, idempotency_key)
+        return _Publishing(done, self, name, slow or options.slow)
+
+    def _exclude(self, ws: WebSocket) -> bytes:
+        number = ws.id.bytes
+        if ws._protocol.audiences is not None:
+            self._excluded[number] = ws._protocol
+        return number
+
+    def _forget_excluded(self, ws: WebSocket) -> None:
+        if self._excluded:
+            self._excluded.pop(ws.id.bytes, None)
+
+    async def settle(self, name: str, slow: str) -> None:
+        """Wait for those who deliver, and with "wait" for those who read."""
+        if slow == "wait" or self._fanout.is_busy():
+            await self._fanout.idle()
+        if slow == "wait":
+            await self._wait_for_slow(name)
+
+    async def _wait_for_slow(self, name: str) -> None:
+        audience = self._audiences.get(name)
+        for protocol in () if audience is None else audience.targets():
+            while protocol.sender.outbox is not None and not protocol.is_lost:
+                await protocol.sender.change()
+
+    def members(self, name: str) -> asyncio.Future[dict[str, str]]:
+        """See ``Server.members``."""
+        check_topic(name)
+        return self._broker.members(name)
+
+    # What the broker tells
+
+    def publication_received(self, publication: Publication) -> None:
+        self._received += 1
+        audience = self._audiences.get(publication.topic)
+        if audience is None:
+            return  # the last subscriber has just left
+        if self._fanout.pending > _MAX_PENDING:
+            self._refused += 1
+            if audience.options.retention is None:  # else it is read later
+                self._gap(audience)
+            return
+        self._take(audience, publication)
+
+    def publication_refused(self, why: str) -> None:
+        self._refused += 1
+        self._log.info("refused from the broker: %s", one_line(why))
+
+    def connection_lost(self, why: str) -> None:
+        pass  # what it means is known when the broker is back
+
+    def connection_made(self) -> None:
+        for audience in tuple(self._audiences.values()):
+            if not audience.confirmed.done():
+                continue  # nobody has been told that they would miss nothing
+            if audience.options.retention is None:
+                self._gap(audience)
+            else:
+                self._start(self._catch_up(audience))
+
+    def _take(self, audience: _Audience, publication: Publication) -> None:
+        is_next = audience.take(publication)
+        if is_next:
+            self._deliver(audience, publication)
+        elif is_next is None:
+            self._start(self._catch_up(audience))
+
+    async def _catch_up(self, audience: _Audience) -> None:
+        """Read what all subscribers have missed."""
+        assert audience.options.retention is not None
+        audience.begin_reading()
+        # If that fails the connection was lost again, and when it is back this begins again.
+        missed = await self._broker.read(
+            audience.name, audience.position, audience.options.retention
+        )
+        self._caught_up(audience, missed)
+
+    def _caught_up(self, audience: _Audience, missed: Missed) -> None:
+        publications, is_all = audience.caught_up(missed)
+        if not is_all:
+            self._gap(audience)
+        for publication in publications:
+            self._take(audience, publication)
+
+    def _gap(self, audience: _Audience) -> None:
+        if audience.is_gap_told:
+            return
+        audience.is_gap_told = True
+        self._gaps += 1
+        self._log.info("messages may have been missed: topic %s", one_line(audience.name))
+        if audience.options.on_gap is not None:
+            self._call(None, audience.options.on_gap, audience.name)
+
+    def _deliver(self, audience: _Audience, publication: Publication) -> None:
+        audience.is_gap_told = False
+        targets = audience.targets()
+        if not targets:
+            return
+        message = self._prepare(audience, publication)
+        if message is None:
+            return
+        policy = audience.policy
+        if publication.slow is not None or publication.key:
+            policy = _policy(audience.name, audience.options, publication)
+        excluded = self._excluded.get(publication.exclude) if publication.exclude else None
+        self._fanout.add(targets, message, policy, excluded)
+
+    def _prepare(self, audience: _Audience, publication: Publication) -> PreparedMessage | None:
+        """Return what subscribers are sent for a publication; None for nothing."""
+        wrap = audience.options.wrap
+        if wrap is None:
+            if publication.kind is not Kind.MESSAGE:
+                return None
+            opcode = OP_TEXT if publication.is_text else OP_BINARY
+            return PreparedMessage(opcode, publication.payload, publication.compress)
+        try:
+            wrapped = wrap(publication)
+            if wrapped is None:
+                return None
+            opcode, payload = encode_data(wrapped, None)
+        except Exception as exc:
+            self._log.exception("wrap failed", f"topic {one_line(audience.name)}", exc)
+            return None
+        return PreparedMessage(opcode, payload, publication.compress)
+
+    # Slow subscribers
+
+    def _slow(self, protocol: ProtocolCore, policy: Policy, what: str) -> None:
+        if what == CLOSED:
+            self._closed += 1
+            protocol.close(1013, "too slow")
+        else:
+            self._dropped += 1
+        on_slow = self._options(policy.topic).on_slow
+        ws = self._websockets.get(protocol)
+        if on_slow is not None and ws is not None:
+            self._call(protocol, on_slow, ws, policy.topic, what)
+
+    # What it is
+
+    def names(self) -> Iterator[str]:
+        """Return the names of the topics with subscribers in this process."""
+        return iter(self._audiences)
+
+    def count(self) -> int:
+        """Return how many these are."""
+        return len(self._audiences)
+
+    def subscribers(self, name: str) -> frozenset[WebSocket]:
+        """Return a topic's subscribers in this process; raises KeyError if there are none."""
+        audience = self._audiences[name]
+        return frozenset([self._websockets[each] for each in audience.subscribers()])
+
+    def stats(self) -> TopicStats:
+        """Return the numbers."""
+        audiences = self._audiences.values()
+        return TopicStats(
+            len(audiences),
+            sum(map(len, audiences)),
+            self._published,
+            self._received,
+            self._dropped,
+            self._closed,
+            self._duplicates + sum(each.duplicates for each in audiences),
+            self._gaps,
+            self._refused,
+        )
+
+    def _options(self, name: str) -> Topic:
+        audience = self._audiences.get(name)
+        if audience is not None:
+            return audience.options
+        return next(each for each in self._rules if each.matches(name))
+
+    def _call(
+        self, protocol: ProtocolCore | None, callback: Callable[..., None], *args: object
+    ) -> None:
+        """Call what the application has given."""
+        try:
+            callback(*args)
+        except Exception as exc:
+            whose = "the broker" if protocol is None else who(protocol)
+            self._log.exception("callback of a topic failed", whose, exc)
+
+    def _start(self, run: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+        task = self._loop.create_task(run)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:  # asked for, so not logged
+            self._log.debug("topic: %s", one_line(task.exception()))
+
+
+class _Audience(Audience["ProtocolCore"]):
+    """``confirmed`` is done when all that is published arrives, ``policy`` the topic's."""
+
+    __slots__ = ("confirmed", "policy")
+
+    confirmed: asyncio.Future[None]
+
+    def __init__(self, name: str, options: Topic) -> None:
+        super().__init__(name, options)
+        self.policy = _policy(name, options, None)
+
+
+def _policy(name: str, options: Topic, publication: Publication | None) -> Policy:
+    slow: str | None = None if publication is None else publication.slow
+    key = "" if publication is None else publication.key
+    return Policy(name, slow or options.slow, options.max_bytes, options.max_age, key)
+
+
+class _Publishing:
+    """What ``publish`` returns: awaited, it tells the position, and waits for its turn."""
+
+    __slots__ = ("_done", "_name", "_slow", "_topics")
+
+    def __init__(
+        self, done: asyncio.Future[Position | None], topics: Topics, name: str, slow: str
+    ) -> None:
+        self._done = done
+        self._topics = topics
+        self._name = name
+        self._slow = slow
+
+    def __await__(self) -> Generator[Any, None, Position | None]:
+        position = yield from self._done.__await__()
+        yield from self._topics.settle(self._name, self._slow).__await__()
+        return position
+
+
+class TopicsView(Mapping[str, "frozenset[WebSocket]"]):
+    """A server's topics by name: their subscribers in this process."""
+
+    __slots__ = ("_topics",)
+
+    def __init__(self, topics: Topics) -> None:
+        self._topics = topics
+
+    def __getitem__(self, name: str) -> frozenset[WebSocket]:
+        return self._topics.subscribers(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return self._topics.names()
+
+    def __len__(self) -> int:
+        return self._topics.count()
