@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from pathlib import Path
 
@@ -28,8 +29,8 @@ KEPT = Retention(10, 60.0)
         ("redis://[::1]:1", ("::1", 1, "", 0, "", "")),
         ("redis://u:p%40%2F@h/", ("h", 6379, "", 0, "u", "p@/")),
         ("redis://:p@h?db=3", ("h", 6379, "", 3, "", "p")),
-        ("unix:///a/b%20c?db=4", ("", 6379, "/a/b c", 4, "", "")),
-        ("unix://u:p@/a", ("", 6379, "/a", 0, "u", "p")),
+        ("redis+unix:///a/b%20c?db=4", ("", 6379, "/a/b c", 4, "", "")),
+        ("redis+unix://u:p@/a", ("", 6379, "/a", 0, "u", "p")),
     ],
 )
 def test_parsing(url: str, expected: tuple[object, ...]) -> None:
@@ -48,7 +49,7 @@ def test_parsing(url: str, expected: tuple[object, ...]) -> None:
         "redis://h:port",
         "redis://h/x",
         "redis://h/-1",
-        "unix://",
+        "redis+unix://",
         "redis://h/٣",
     ],
 )
@@ -80,15 +81,14 @@ async def talk(url: str, context: ssl.SSLContext | None = None, prefix: str = "p
 
 async def test_a_unix_socket_and_a_database(tmp_path: Path) -> None:
     async with RedisServer(tmp_path) as server:
-        await talk(f"unix://{server.path}?db=5")
+        await talk(f"redis+unix://{server.path}?db=5")
         assert await server.call("DBSIZE") == 0
         await talk(f"{server.url}/6")
         assert b"db5:keys=" in await server.call("INFO", "keyspace")
         assert b"db6:keys=" in await server.call("INFO", "keyspace")
 
 
-async def test_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broker, "_START_TIMEOUT", 1.0)
+async def test_a_password(tmp_path: Path) -> None:
     async with RedisServer(tmp_path) as server:
         users = ["ann", "on", ">secret", "~*", "&*", "+@all"]
         await server.call("ACL", "SETUSER", *users)
@@ -100,6 +100,20 @@ async def test_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
             with pytest.raises(BrokerError, match="WRONGPASS") as caught:
                 await talk(f"redis://{wrong}{where}")
             assert "secret" not in str(caught.value)
+
+
+async def test_a_database_that_is_not_there(tmp_path: Path) -> None:
+    async with RedisServer(tmp_path) as server:
+        with pytest.raises(BrokerError, match="DB index"):
+            await talk(f"{server.url}/99")
+
+
+async def test_a_cluster_is_refused(tmp_path: Path) -> None:
+    async with RedisServer(
+        tmp_path, "--cluster-enabled", "yes", "--cluster-port", str(free_port())
+    ) as server:
+        with pytest.raises(BrokerError, match="it is a node of a cluster"):
+            await talk(server.url)
 
 
 async def test_two_prefixes_share_nothing(tmp_path: Path) -> None:
@@ -136,8 +150,30 @@ async def test_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             await talk(f"redis://localhost:{port}")
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"-ERR no\r\n", b"$9\r\n", b"*" * 99, b"*-9\r\n", b""],
+)
+async def test_what_is_no_redis(answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker, "_START_TIMEOUT", 0.3)
+
+    class Answering(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport = transport
+
+        def data_received(self, data: bytes) -> None:
+            self.transport.write(answer)
+            self.transport.close()
+
+    loop = asyncio.get_running_loop()
+    async with await loop.create_server(Answering, "127.0.0.1", 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        with pytest.raises(BrokerError, match="cannot use Redis"):
+            await talk(f"redis://127.0.0.1:{port}")
+
+
 async def test_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker, "_START_TIMEOUT", 0.5)
     port = free_port()
-    with pytest.raises(BrokerError, match=f"cannot connect to Redis at 127.0.0.1:{port}: "):
+    with pytest.raises(BrokerError, match=f"cannot use Redis at 127.0.0.1:{port}: "):
         await talk(f"redis://127.0.0.1:{port}")

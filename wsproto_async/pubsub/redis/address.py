@@ -38,15 +38,15 @@ class Address(NamedTuple):
     def parse(cls, url: str, context: ssl.SSLContext | None = None) -> Address:
         """Return the address that ``url`` names; see ``RedisBroker``. Raises ValueError."""
         parts = urlsplit(url)
-        if parts.scheme not in ("redis", "rediss", "unix"):
-            raise ValueError("the URL of a broker begins with redis://, rediss:// or unix://")
+        if parts.scheme not in ("redis", "rediss", "redis+unix"):
+            raise ValueError("the URL of a broker begins with redis://, rediss:// or redis+unix://")
         if context is not None and parts.scheme != "rediss":
             raise ValueError("ssl is for rediss:// alone")
         if parts.scheme == "rediss" and context is None:
             context = ssl.create_default_context()
-        path = unquote(parts.path) if parts.scheme == "unix" else ""
-        if parts.scheme == "unix" and not path:
-            raise ValueError("unix:// needs the path of a socket")
+        path = unquote(parts.path) if parts.scheme == "redis+unix" else ""
+        if parts.scheme == "redis+unix" and not path:
+            raise ValueError("redis+unix:// needs the path of a socket")
         database = parse_qs(parts.query).get("db", ["0"])[-1]
         if not path and parts.path.strip("/"):
             database = parts.path.strip("/")

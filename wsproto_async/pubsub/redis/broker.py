@@ -15,7 +15,7 @@ from ..publication import Position, Publication
 from ..wire import decode, encode
 from .address import Address
 from .call import Call
-from .commands import Commands, fail
+from .commands import Commands, Repeat, fail
 from .link import Link
 from .names import Names
 from .presence import Presence
@@ -29,6 +29,9 @@ _T = TypeVar("_T")
 _START_TIMEOUT: Final = 10.0  # seconds
 _CLOSE_TIMEOUT: Final = 1.0
 
+# What begins so is not going to change while a server starts.
+_FINAL: Final = ("NOAUTH", "NOPERM", "WRONGPASS", "ERR AUTH", "ERR DB index")
+
 _log = logging.getLogger("wsproto_async.pubsub")
 
 
@@ -36,7 +39,7 @@ class RedisBroker(Broker):
     """Shares topics with all processes that use the same Redis server, database and prefix.
 
     - ``url``: ``redis://user:password@host:port/database``, of which nothing but the scheme is
-      needed; ``rediss://`` with TLS; ``unix:///path?db=database``.
+      needed; ``rediss://`` with TLS; ``redis+unix:///path?db=database``.
     - ``prefix``: what all keys and channels begin with. Redis does not know databases when it
       publishes: servers that share nothing need prefixes of their own.
     - ``ssl``: the context for ``rediss://``; by default certificates and names are checked.
@@ -76,21 +79,24 @@ class RedisBroker(Broker):
             lambda why: self._linked("subscriptions", why), self._arrived
         )
         self._presence = Presence(self._commands, self._names)
-        self._up = asyncio.Event()
-        links = (
-            Link(self._address, self._commands.greeting, self._commands),
-            Link(self._address, self._subscriptions.greeting, self._subscriptions),
-        )
+        self._settled = asyncio.Event()
+        self._failure: Exception | None = None
+        links = [
+            Link(self._address, owner.greeting, owner, self._failed)
+            for owner in (self._commands, self._subscriptions)
+        ]
         self._running = [self._loop.create_task(link.run()) for link in links]
         try:
             async with asyncio.timeout(_START_TIMEOUT):
-                await self._up.wait()
+                await self._settled.wait()
         except TimeoutError:
-            why = next((str(link.error) for link in links if link.error is not None), "silent")
-            raise BrokerError(f"cannot connect to Redis at {self._address}: {why}") from None
+            pass  # told below
         finally:
-            if not self._up.is_set():
+            if self._down:
                 await self.close()
+        if self._down:
+            why = str(self._failure or "") or "silent"
+            raise BrokerError(f"cannot use Redis at {self._address}: {why}") from self._failure
         self._is_started = True
         self._running.append(self._loop.create_task(self._presence.run()))
 
@@ -121,11 +127,17 @@ class RedisBroker(Broker):
             _log.warning("lost Redis at %s: %s", self._address, why)
             self._receiver.connection_lost(why)
             return
-        self._up.set()
+        self._settled.set()
         if self._is_started:
             _log.info("Redis at %s is back", self._address)
             self._presence.look()
             self._receiver.connection_made()
+
+    def _failed(self, exc: Exception) -> None:
+        self._failure = exc
+        is_final = isinstance(exc, BrokerError) or str(exc).startswith(_FINAL)
+        if is_final and not self._is_started:
+            self._settled.set()
 
     # Publications
 
@@ -137,11 +149,11 @@ class RedisBroker(Broker):
         commands = self._commands
         if idempotency_key:
             call = self._call(topic, retention, idempotency_key)
-            return commands.send(call, _position, data)
+            return commands.send(call, _position, data, repeat=Repeat.SAME_RUN)
         call = self._call_again(topic, retention)
         if retention is None:
-            return commands.send(call, _none, b"\n" + data, is_repeatable=False)
-        return commands.send(call, _position, data, is_repeatable=False)
+            return commands.send(call, _none, b"\n" + data, repeat=Repeat.NEVER)
+        return commands.send(call, _position, data, repeat=Repeat.NEVER)
 
     def _call(self, topic: str, retention: Retention | None, idempotency_key: str) -> Call:
         """What publishes; its data comes last."""

@@ -1,7 +1,8 @@
 """Commands to Redis, and the replies in the same order, over a link.
 
 Without a connection commands wait for one, for 10 s; then all fail at once until it is back. What
-had been written and was not answered when a connection ended is written again, if that is safe.
+had been written and was not answered when a connection ended is written again, if that is safe:
+with a key of idempotency, only to the same run of the server, since another may not have the key.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from enum import Enum
 from typing import Any, Final, TypeVar
 
 import hiredis
@@ -18,13 +20,21 @@ from .call import Arguments, Call
 from .connection import Connection
 from .scripts import Script
 
-__all__ = ["Commands", "fail"]
+__all__ = ["Commands", "Repeat", "fail"]
 
 _MAX_WAITING: Final = 2**24  # bytes of publications that are not answered yet: 16 MiB
 _MAX_AWAY: Final = 10.0  # seconds
 _OVERHEAD: Final = 256  # bytes of a command beside its payload
 
 _T = TypeVar("_T")
+
+
+class Repeat(Enum):
+    """When a command is written again that was not answered."""
+
+    NEVER = 0
+    SAME_RUN = 1
+    ALWAYS = 2
 
 
 class Commands:
@@ -51,9 +61,19 @@ class Commands:
         """What is sent on a new connection."""
         return [("INFO", "server"), *(script.load for script in Script.all)]
 
+    def check(self, replies: list[Any]) -> None:
+        info = _info(replies[0])
+        if info.get("redis_mode") == "cluster":
+            raise BrokerError("it is a node of a cluster")
+        if "run_id" not in info:
+            raise BrokerError("it does not tell its run_id")
+
     def linked(self, connection: Connection, replies: list[Any]) -> None:
         self._connection = connection
-        self._server = _run_id(replies[0])
+        server = _info(replies[0])["run_id"]
+        if server != self._server:
+            self._server = server
+            self._fail_written("may have been published: the server is another")
         self._failing = None
         if self._away is not None:
             self._away.cancel()
@@ -65,13 +85,14 @@ class Commands:
     def unlinked(self, why: str) -> None:
         self._connection = None
         self._is_holding = False
-        written, self._written = self._written, deque()
         again = []
-        for command in written:
-            if command.is_repeatable:
-                again.append(command)
-            else:
+        for command in self._written:
+            if command.repeat is Repeat.NEVER:
                 self._fail(command, f"may have been published: {why}")
+            else:
+                command.is_written = True
+                again.append(command)
+        self._written.clear()
         self._waiting.extendleft(reversed(again))
         if self._failing is None:
             self._away = self._loop.call_later(_MAX_AWAY, self.fail, f"no connection: {why}")
@@ -85,14 +106,14 @@ class Commands:
         convert: Callable[[Any], _T],
         data: bytes | None = None,
         *,
-        is_repeatable: bool = True,
+        repeat: Repeat = Repeat.ALWAYS,
     ) -> asyncio.Future[_T]:
         """Send a command; the future has what ``convert`` makes of the reply.
 
         ``data`` is its last argument, which counts against the limit.
         """
         size = 0 if data is None else len(data) + _OVERHEAD
-        command = _Command(call, data, size, convert, self._loop.create_future(), is_repeatable)
+        command = _Command(call, data, size, convert, self._loop.create_future(), repeat)
         if self._failing is not None:
             fail(command.future, self._failing)
             return command.future
@@ -130,7 +151,7 @@ class Commands:
             self._write(self._connection, self._own(Call("PING")))
 
     def _own(self, call: Call) -> _Command:
-        return _Command(call, None, 0, _ignore, self._loop.create_future(), True)
+        return _Command(call, None, 0, _ignore, self._loop.create_future(), Repeat.ALWAYS)
 
     # Replies
 
@@ -172,6 +193,15 @@ class Commands:
             self._write(self._connection, self._own(Call(*script.load)))
         self._write_waiting()
 
+    def _fail_written(self, why: str) -> None:
+        """Let fail what may not be written to another run of the server as well."""
+        waiting, self._waiting = self._waiting, deque()
+        for command in waiting:
+            if command.is_written and command.repeat is Repeat.SAME_RUN:
+                self._fail(command, why)
+            else:
+                self._waiting.append(command)
+
     def _fail(self, command: _Command, why: str) -> None:
         self._forget(command)
         fail(command.future, why)
@@ -181,7 +211,7 @@ class Commands:
 
 
 class _Command:
-    __slots__ = ("call", "convert", "data", "future", "is_repeatable", "size")
+    __slots__ = ("call", "convert", "data", "future", "is_written", "repeat", "size")
 
     def __init__(
         self,
@@ -190,14 +220,15 @@ class _Command:
         size: int,
         convert: Callable[[Any], Any],
         future: asyncio.Future[Any],
-        is_repeatable: bool,
+        repeat: Repeat,
     ) -> None:
         self.call = call
         self.data = data
         self.size = size
         self.convert = convert
         self.future = future
-        self.is_repeatable = is_repeatable
+        self.repeat = repeat
+        self.is_written = False
 
 
 def fail(future: asyncio.Future[Any], why: str) -> None:
@@ -211,10 +242,8 @@ def _ignore(reply: Any) -> None:
     pass
 
 
-def _run_id(info: Any) -> str:
-    """Return what names the run of the server, from when it started."""
-    for line in bytes(info).decode(errors="replace").splitlines():
-        name, _, value = line.partition(":")
-        if name == "run_id":
-            return value
-    return ""
+def _info(reply: Any) -> dict[str, str]:
+    """Return what a server tells of itself; ``run_id`` names its run, from when it started."""
+    lines = reply.decode(errors="replace").splitlines() if type(reply) is bytes else ()
+    pairs = (line.partition(":") for line in lines)
+    return {name: value for name, _, value in pairs}

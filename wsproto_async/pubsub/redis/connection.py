@@ -60,7 +60,7 @@ class Connection(asyncio.Protocol):
             while (reply := gets()) is not False:
                 self._unfinished = 0
                 self.on_reply(reply)
-        except hiredis.ProtocolError as exc:
+        except (hiredis.ProtocolError, MemoryError) as exc:
             self.abort(f"no Redis: {exc}")
         if self._unfinished > _MAX_REPLY:
             self.abort("a reply is too large")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 import hiredis
 
+from ...exceptions import BrokerError
 from .address import Address
 from .call import Arguments
 from .connection import Connection
@@ -24,6 +25,9 @@ _LAST_CEILING: Final = 0.8
 class Owner(Protocol):
     """Who uses a link."""
 
+    def check(self, replies: list[Any]) -> None:
+        """Raise BrokerError if a server that has answered so is of no use."""
+
     def linked(self, connection: Connection, replies: list[Any]) -> None:
         """There is a connection, and the answers to what it was greeted with."""
 
@@ -32,15 +36,23 @@ class Owner(Protocol):
 
 
 class Link:
-    """Keeps ``owner`` connected while ``run`` runs; ``greeting`` is sent on each connection."""
+    """Keeps ``owner`` connected while ``run`` runs; ``greeting`` is sent on each connection.
 
-    def __init__(self, address: Address, greeting: Sequence[Arguments], owner: Owner) -> None:
+    ``on_failure`` is called with what made an attempt fail.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        greeting: Sequence[Arguments],
+        owner: Owner,
+        on_failure: Callable[[Exception], None],
+    ) -> None:
         self._address = address
         self._prelude = address.greeting()
         self._greeting = (*self._prelude, *greeting)
         self._owner = owner
-        self.error: Exception | None = None
-        """Why the last attempt was in vain."""
+        self._on_failure = on_failure
 
     async def run(self) -> None:
         """Connect again and again until cancelled; then the connection is closed."""
@@ -51,8 +63,10 @@ class Link:
                 async with asyncio.timeout(_CONNECT_TIMEOUT):
                     connection = await self._address.connect(Connection)
                     replies = await connection.ask(self._greeting)
-            except (OSError, hiredis.ReplyError) as exc:
-                self.error = exc
+                replies = replies[len(self._prelude) :]
+                self._owner.check(replies)
+            except (OSError, hiredis.ReplyError, BrokerError) as exc:
+                self._on_failure(exc)
                 if connection is not None:
                     connection.abort("the greeting failed")
                 await asyncio.sleep(random.random() * ceiling)
@@ -65,7 +79,7 @@ class Link:
             ceiling = _FIRST_CEILING
             try:
                 connection.on_lost = self._owner.unlinked
-                self._owner.linked(connection, replies[len(self._prelude) :])
+                self._owner.linked(connection, replies)
                 await asyncio.shield(connection.ended)
             finally:
                 connection.close()

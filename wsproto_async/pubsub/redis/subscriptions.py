@@ -49,6 +49,9 @@ class Subscriptions:
 
     greeting = (("PING",),)
 
+    def check(self, replies: list[Any]) -> None:
+        pass
+
     def linked(self, connection: Connection, replies: list[Any]) -> None:
         self._connection = connection
         connection.on_reply = self._replied
