@@ -29,9 +29,10 @@ from .protocol import (
     U32,
     U64,
     Fields,
-    frame,
+    frame_of,
     message,
     short,
+    split_kept,
     topic_end,
 )
 from .subscriptions import Subscriptions
@@ -89,7 +90,9 @@ class HubBroker(Broker):
             return
         self._receiver = None
         if self._is_up:
-            goodbye: asyncio.Future[None] = self._commands.send(frame(GOODBYE), again=Again.NEVER)
+            goodbye: asyncio.Future[None] = self._commands.send(
+                frame_of(GOODBYE), again=Again.NEVER
+            )
             await asyncio.wait([goodbye], timeout=_CLOSE_TIMEOUT)
         self._commands.fail("the broker is closed")
         self._subscriptions.close("the broker is closed")
@@ -102,12 +105,10 @@ class HubBroker(Broker):
         self._commands.linked(connection, run)
         self._subscriptions.restore()
         self._presence.restore(run)
-        restored: asyncio.Future[None] = self._commands.send(
-            frame(PING), again=Again.NEVER, now=True
-        )
+        restored = self._commands.send(frame_of(PING), again=Again.NEVER, now=True)
         restored.add_done_callback(self._restored)
 
-    def _restored(self, restored: asyncio.Future[None]) -> None:
+    def _restored(self, restored: asyncio.Future[Any]) -> None:
         if restored.exception() is not None or not self._commands.is_linked:
             return
         self._is_up = True
@@ -125,7 +126,7 @@ class HubBroker(Broker):
             self._receiver.connection_lost(why)
 
     def ping(self) -> None:
-        self._commands.send(frame(PING), again=Again.NEVER, now=True)
+        self._commands.send(frame_of(PING), again=Again.NEVER, now=True)
 
     def received(self, frame: bytes) -> None:
         kind = frame[4]
@@ -138,17 +139,15 @@ class HubBroker(Broker):
         receiver = self._receiver
         if receiver is None:
             return
+        position = None
         try:
-            position = None
             if frame[4] == MESSAGE:
                 end = topic_end(frame)
-                topic = self._subscriptions.topics.get(frame[6:end])
-                data = frame[end:]
+                name, data = frame[6:end], frame[end:]
             else:
-                fields = Fields(frame)
-                topic = self._subscriptions.topics.get(fields.short())
-                position = _position(fields)
-                data = fields.rest()
+                name, epoch, offset, data = split_kept(frame)
+                position = _position(epoch, offset)
+            topic = self._subscriptions.topics.get(name)
             if topic is None:
                 return  # it was on its way when this process unsubscribed
             publication = decode(topic, data, position)
@@ -173,8 +172,8 @@ class HubBroker(Broker):
             data,
         )
         return self._commands.send(
-            frame(PUBLISH, *fields),
-            _position,
+            frame_of(PUBLISH, *fields),
+            _take_position,
             answer=POSITION,
             again=Again.SAME_RUN if idempotency_key else Again.NEVER,
             size=len(data),
@@ -220,7 +219,7 @@ class HubBroker(Broker):
     ) -> asyncio.Future[tuple[Position, list[bytes] | None]]:
         epoch, offset = since or ("", 0)
         fields = (short(topic.encode()), short(epoch.encode()), U64.pack(offset))
-        return self._commands.send(frame(READ, *fields), _page, answer=PAGE)
+        return self._commands.send(frame_of(READ, *fields), _take_page, answer=PAGE)
 
     def _task(self, run: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
         task = self._loop.create_task(run)
@@ -245,9 +244,7 @@ class HubBroker(Broker):
         return self._presence.members(topic)
 
 
-def _position(fields: Fields) -> Position | None:
-    epoch = fields.short()
-    (offset,) = fields.take(U64)
+def _position(epoch: bytes, offset: int) -> Position | None:
     if offset > MAX_OFFSET:
         raise ValueError("not an offset")
     return Position(_epoch(epoch), offset) if epoch else None
@@ -258,8 +255,12 @@ def _epoch(text: bytes) -> str:
     return Position.parse(f"{text.decode()}:0").epoch
 
 
-def _page(fields: Fields) -> tuple[Position, list[bytes] | None]:
-    position = _position(fields)
+def _take_position(fields: Fields) -> Position | None:
+    return _position(fields.short(), *fields.take(U64))
+
+
+def _take_page(fields: Fields) -> tuple[Position, list[bytes] | None]:
+    position = _take_position(fields)
     if position is None:
         raise ValueError("no position")
     (is_there,) = fields.take(U8)

@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from ...exceptions import BrokerError
 from .link import Connection
@@ -24,8 +24,6 @@ _OVERHEAD: Final = 256  # bytes of a command beside its payload
 
 MORE: Final[Any] = object()
 """What ``convert`` returns if the answer goes on in another frame."""
-
-_T = TypeVar("_T")
 
 
 class Again(Enum):
@@ -107,18 +105,18 @@ class Commands:
     def send(
         self,
         frame: bytes,
-        convert: Callable[[Fields], _T] | None = None,
+        convert: Callable[[Fields], Any] | None = None,
         *,
         answer: int = DONE,
         again: Again = Again.ALWAYS,
         now: bool = False,
         size: int = 0,
-    ) -> asyncio.Future[_T]:
+    ) -> asyncio.Future[Any]:
         """Send a command; the future has what ``convert`` makes of the ``answer``.
 
         ``size`` is what counts against the limit: of a publication, its bytes.
         """
-        future: asyncio.Future[_T] = self._loop.create_future()
+        future: asyncio.Future[Any] = self._loop.create_future()
         if self._failing is not None and not now:
             fail(future, self._failing)
             return future

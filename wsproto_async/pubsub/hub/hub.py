@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Callable
+from functools import lru_cache
 from time import monotonic
 from typing import Final, Protocol
 
@@ -32,7 +33,6 @@ from .protocol import (
     POSITION,
     PUBLISH,
     READ,
-    RETAINED,
     SUBSCRIBE,
     U8,
     U32,
@@ -43,9 +43,10 @@ from .protocol import (
     WELCOMED,
     Fields,
     FrameError,
-    frame,
+    frame_of,
     message,
     short,
+    split_publish,
     topic_end,
 )
 
@@ -88,7 +89,8 @@ class Hub:
         self._processes: dict[bytes, Process] = {}
         self._subscribers: dict[bytes, dict[Process, None]] = {}
         self._members: dict[bytes, dict[bytes, tuple[Process, bytes]]] = {}
-        self._commands: dict[int, Callable[[Process, Fields], None]] = {
+        self._commands: dict[int, Callable[[Process, bytes], None]] = {
+            HELLO: self._hello,
             PUBLISH: self._publish,
             SUBSCRIBE: self._subscribe,
             UNSUBSCRIBE: self._unsubscribe,
@@ -103,23 +105,17 @@ class Hub:
     def receive(self, process: Process, frame: bytes) -> None:
         """Do what a process wants.
 
-        Raises FrameError if it is nothing that a process may want; then it has to go.
+        Raises ValueError if it is nothing that a process may want; then it has to go.
         """
         kind = frame[4]
         if kind == MESSAGE and process.name:
-            topic = frame[6 : topic_end(frame)]
-            for subscriber in self._subscribers.get(topic, ()):
-                subscriber.write(frame)
+            self._deliver(frame[6 : topic_end(frame)], frame)
             process.done()
             return
-        fields = Fields(frame)
-        if kind == HELLO and not process.name:
-            self._hello(process, fields)
-            return
         command = self._commands.get(kind)
-        if command is None or not process.name:
+        if command is None or bool(process.name) is (kind == HELLO):
             raise FrameError(f"frame of type {kind}")
-        command(process, fields)
+        command(process, frame)
 
     def forget(self, process: Process) -> None:
         """A process is gone: nothing is left of it, and its members leave."""
@@ -131,7 +127,8 @@ class Hub:
         for topic, member in tuple(process.entered):
             self._drop_member(process, topic, member)
 
-    def _hello(self, process: Process, fields: Fields) -> None:
+    def _hello(self, process: Process, frame: bytes) -> None:
+        fields = Fields(frame)
         version, number, name = fields.take(GREETING)
         if version != VERSION:
             raise FrameError(f"version {version}")
@@ -144,45 +141,40 @@ class Hub:
             self.forget(before)
         self._processes[name] = process
         process.name, process.number = name, number
-        process.answer(frame(WELCOME, WELCOMED.pack(VERSION, self._run)))
+        process.answer(frame_of(WELCOME, WELCOMED.pack(VERSION, self._run)))
 
     # Publications
 
-    def _publish(self, process: Process, fields: Fields) -> None:
-        topic = fields.text()
-        key = fields.text()
-        size, age = fields.take(RETAINED)
-        publication = fields.rest()
+    def _publish(self, process: Process, frame: bytes) -> None:
+        topic, key, size, age, publication = split_publish(frame)
+        name = topic[1:].decode()
         now = monotonic()
-        earlier = self._histories.published(topic, key, now) if key else None
+        earlier = self._histories.published(name, key, now) if key else None
         if earlier is not None:
-            process.answer(_position_frame(earlier[0]))
+            process.answer(frame_of(POSITION, _position(earlier[0])))
             return
         position = None
         if size:
             if not (age > 0 and math.isfinite(age)):
                 raise FrameError("no age")
             # What it is made of is not looked into: it is kept as the payload of another.
-            kept = Publication(topic, publication, False)
-            kept = self._histories.append(kept, Retention(size, age), now)
-            position = kept.position
+            kept = Publication(name, publication, False)
+            position = self._histories.append(kept, Retention(size, age), now).position
         if key:
-            self._histories.remember(topic, key, position, now)
-        self._deliver(topic.encode(), publication, position)
-        process.answer(_position_frame(position))
-
-    def _deliver(self, topic: bytes, publication: bytes, position: Position | None) -> None:
-        subscribers = self._subscribers.get(topic)
-        if subscribers is None:
-            return
+            self._histories.remember(name, key, position, now)
+        where = _position(position)
         if position is None:
-            told = message(topic, publication)
+            self._deliver(topic[1:], message(topic[1:], publication))
         else:
-            told = frame(KEPT, short(topic), *_position(position), publication)
-        for subscriber in subscribers:
-            subscriber.write(told)
+            self._deliver(topic[1:], frame_of(KEPT, topic, where, publication))
+        process.answer(frame_of(POSITION, where))
 
-    def _read(self, process: Process, fields: Fields) -> None:
+    def _deliver(self, topic: bytes, frame: bytes) -> None:
+        for subscriber in self._subscribers.get(topic, ()):
+            subscriber.write(frame)
+
+    def _read(self, process: Process, frame: bytes) -> None:
+        fields = Fields(frame)
         topic = fields.text()
         epoch = fields.text()
         (offset,) = fields.take(U64)
@@ -193,14 +185,16 @@ class Hub:
 
     # Subscribing
 
-    def _subscribe(self, process: Process, fields: Fields) -> None:
+    def _subscribe(self, process: Process, frame: bytes) -> None:
+        fields = Fields(frame)
         topic = fields.short()
         fields.end()
         process.topics.add(topic)
         self._subscribers.setdefault(topic, {})[process] = None
         process.done()
 
-    def _unsubscribe(self, process: Process, fields: Fields) -> None:
+    def _unsubscribe(self, process: Process, frame: bytes) -> None:
+        fields = Fields(frame)
         topic = fields.short()
         fields.end()
         if topic in process.topics:
@@ -216,7 +210,8 @@ class Hub:
 
     # Presence
 
-    def _enter(self, process: Process, fields: Fields) -> None:
+    def _enter(self, process: Process, frame: bytes) -> None:
+        fields = Fields(frame)
         topic = fields.short()
         member = fields.short()
         (is_silent,) = fields.take(U8)
@@ -231,7 +226,8 @@ class Hub:
             self._tell(topic, Kind.JOIN, name)
         process.done()
 
-    def _leave(self, process: Process, fields: Fields) -> None:
+    def _leave(self, process: Process, frame: bytes) -> None:
+        fields = Fields(frame)
         topic = fields.short()
         member = fields.short()
         fields.end()
@@ -248,9 +244,10 @@ class Hub:
         self._tell(topic, Kind.LEAVE, name)
 
     def _tell(self, topic: bytes, kind: Kind, name: bytes) -> None:
-        self._deliver(topic, encode(Publication("", name, True, kind=kind)), None)
+        self._deliver(topic, message(topic, encode(Publication("", name, True, kind=kind))))
 
-    def _tell_members(self, process: Process, fields: Fields) -> None:
+    def _tell_members(self, process: Process, frame: bytes) -> None:
+        fields = Fields(frame)
         topic = fields.short()
         fields.end()
         flag = FIRST
@@ -258,32 +255,35 @@ class Hub:
         size = 0
         for member, (_, name) in self._members.get(topic, {}).items():
             if size >= _PAGE:
-                process.answer(frame(MEMBERS, U8.pack(flag), *part))
+                process.answer(frame_of(MEMBERS, U8.pack(flag), *part))
                 flag = size = 0
                 part.clear()
             part += (short(member), U32.pack(len(name)), name)
             size += len(member) + len(name)
-        process.answer(frame(MEMBERS, U8.pack(flag | LAST), *part))
+        process.answer(frame_of(MEMBERS, U8.pack(flag | LAST), *part))
 
     # The connection
 
-    def _ping(self, process: Process, fields: Fields) -> None:
+    def _ping(self, process: Process, frame: bytes) -> None:
+        fields = Fields(frame)
         fields.end()
         process.done()
 
-    def _goodbye(self, process: Process, fields: Fields) -> None:
+    def _goodbye(self, process: Process, frame: bytes) -> None:
+        fields = Fields(frame)
         fields.end()
         self.forget(process)
         process.done()
 
 
-def _position(position: Position | None) -> tuple[bytes, bytes]:
-    epoch, offset = ("", 0) if position is None else position
-    return short(epoch.encode()), U64.pack(offset)
+@lru_cache(maxsize=4096)
+def _epoch(epoch: str) -> bytes:
+    return short(epoch.encode())
 
 
-def _position_frame(position: Position | None) -> bytes:
-    return frame(POSITION, *_position(position))
+def _position(position: Position | None) -> bytes:
+    epoch, offset = position or ("", 0)
+    return _epoch(epoch) + U64.pack(offset)
 
 
 def _page_frame(missed: Missed) -> bytes:
@@ -295,9 +295,9 @@ def _page_frame(missed: Missed) -> bytes:
         if size >= _PAGE:
             break
     is_there = missed.publications is not None
-    return frame(PAGE, *_position(missed.position), U8.pack(is_there), *page)
+    return frame_of(PAGE, _position(missed.position), U8.pack(is_there), *page)
 
 
 def done_frame(count: int) -> bytes:
     """Return what answers so many commands."""
-    return frame(DONE, U32.pack(count))
+    return frame_of(DONE, U32.pack(count))

@@ -20,7 +20,7 @@ from .protocol import (
     Fields,
     FrameError,
     FrameReader,
-    frame,
+    frame_of,
 )
 
 __all__ = ["Connection", "Link", "Owner"]
@@ -56,7 +56,7 @@ class Link:
     def __init__(self, path: str, owner: Owner) -> None:
         self._path = path
         self._owner = owner
-        self._hello = frame(HELLO, GREETING.pack(VERSION, os.getpid(), secrets.token_bytes(16)))
+        self._hello = frame_of(HELLO, GREETING.pack(VERSION, os.getpid(), secrets.token_bytes(16)))
         self.error = "silent"
         """Why there is no connection."""
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 
 from .commands import MORE, Again, Commands
-from .protocol import ENTER, FIRST, LAST, LEAVE, MEMBERS, U8, U32, Fields, frame, short
+from .protocol import ENTER, FIRST, LAST, LEAVE, MEMBERS, U8, U32, Fields, frame_of, short
 
 __all__ = ["Presence"]
 
@@ -54,15 +54,15 @@ class Presence:
     def members(self, topic: str) -> asyncio.Future[dict[str, str]]:
         """See ``Broker``."""
         return self._commands.send(
-            frame(MEMBERS, short(topic.encode())), _collect(), answer=MEMBERS
+            frame_of(MEMBERS, short(topic.encode())), _collect(), answer=MEMBERS
         )
 
     def _enter(
         self, topic: str, member_id: str, member: _Member, *, now: bool = False
     ) -> asyncio.Future[None]:
         fields = (_where(topic, member_id), U8.pack(member.is_told), member.name.encode())
-        future: asyncio.Future[None] = self._commands.send(
-            frame(ENTER, *fields), again=Again.NEVER if now else Again.ALWAYS, now=now
+        future = self._commands.send(
+            frame_of(ENTER, *fields), again=Again.NEVER if now else Again.ALWAYS, now=now
         )
         future.add_done_callback(partial(self._entered, member))
         return future
@@ -72,8 +72,8 @@ class Presence:
             member.is_told = True
 
     def _leave(self, topic: str, member_id: str, *, now: bool = False) -> asyncio.Future[None]:
-        future: asyncio.Future[None] = self._commands.send(
-            frame(LEAVE, _where(topic, member_id)),
+        future = self._commands.send(
+            frame_of(LEAVE, _where(topic, member_id)),
             again=Again.NEVER if now else Again.ALWAYS,
             now=now,
         )

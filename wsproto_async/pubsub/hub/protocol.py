@@ -69,9 +69,11 @@ __all__ = [
     "Fields",
     "FrameError",
     "FrameReader",
-    "frame",
+    "frame_of",
     "message",
     "short",
+    "split_kept",
+    "split_publish",
     "topic_end",
 ]
 
@@ -120,7 +122,7 @@ class FrameError(ValueError):
     """What came is no frame, or not one that may come."""
 
 
-def frame(kind: int, *fields: bytes) -> bytes:
+def frame_of(kind: int, *fields: bytes) -> bytes:
     """Return a frame of fields that are bytes already."""
     body = b"".join(fields)
     return _HEAD.pack(len(body) + 1, kind) + body
@@ -140,11 +142,36 @@ def message(topic: bytes, publication: bytes) -> bytes:
 
 
 def topic_end(frame: bytes) -> int:
-    """Return where the topic of a MESSAGE ends, which begins at 6; raises FrameError."""
+    """Return where a topic that comes first ends, which begins at 6; raises FrameError."""
     end = 6 + frame[5] if len(frame) > 5 else 0
     if not 6 <= end <= len(frame):
         raise FrameError("frame is cut off")
     return end
+
+
+def split_publish(frame: bytes) -> tuple[bytes, str, int, float, bytes]:
+    """Return the topic behind its length, key, size, age and publication of a PUBLISH.
+
+    Raises ValueError if it is none.
+    """
+    end = topic_end(frame)
+    key_end = end + 1 + frame[end] if end < len(frame) else end
+    begin = key_end + RETAINED.size
+    if begin > len(frame):
+        raise FrameError("frame is cut off")
+    size, age = RETAINED.unpack_from(frame, key_end)
+    return frame[5:end], frame[end + 1 : key_end].decode(), size, age, frame[begin:]
+
+
+def split_kept(frame: bytes) -> tuple[bytes, bytes, int, bytes]:
+    """Return the topic, epoch, offset and publication of a KEPT; raises FrameError."""
+    end = topic_end(frame)
+    epoch_end = end + 1 + frame[end] if end < len(frame) else end
+    begin = epoch_end + U64.size
+    if begin > len(frame):
+        raise FrameError("frame is cut off")
+    (offset,) = U64.unpack_from(frame, epoch_end)
+    return frame[6:end], frame[end + 1 : epoch_end], offset, frame[begin:]
 
 
 class FrameReader:

@@ -13,7 +13,7 @@ from socket import socket
 from typing import Final, cast
 
 from .hub import Hub, done_frame
-from .protocol import FrameError, FrameReader
+from .protocol import FrameReader
 
 __all__ = ["HubServer"]
 
@@ -115,7 +115,7 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             self._frames += self._reader.feed(data)
-        except FrameError as exc:
+        except ValueError as exc:
             self._refuse(exc)
         else:
             self._handle()
@@ -142,10 +142,10 @@ class _Connection(asyncio.Protocol):
         try:
             while frames and not self._is_paused:
                 received(self, frames.popleft())
-        except FrameError as exc:
+        except ValueError as exc:
             self._refuse(exc)
 
-    def _refuse(self, exc: FrameError) -> None:
+    def _refuse(self, exc: ValueError) -> None:
         _log.warning("process %d has sent the hub what it cannot take: %s", self.number, exc)
         self.end()
 

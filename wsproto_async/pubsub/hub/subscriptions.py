@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 
 from .commands import Again, Commands, fail
-from .protocol import SUBSCRIBE, UNSUBSCRIBE, frame, short
+from .protocol import SUBSCRIBE, UNSUBSCRIBE, frame_of, short
 
 __all__ = ["Subscriptions"]
 
@@ -36,7 +36,7 @@ class Subscriptions:
         if self.topics.pop(name, None) is None:
             return
         if self._commands.is_linked:
-            self._commands.send(frame(UNSUBSCRIBE, short(name)), again=Again.NEVER, now=True)
+            self._commands.send(frame_of(UNSUBSCRIBE, short(name)), again=Again.NEVER, now=True)
         _done(self._futures.pop(name, []))
 
     def restore(self) -> None:
@@ -58,8 +58,8 @@ class Subscriptions:
             for future in futures:
                 fail(future, self._closed)
         elif self._commands.is_linked:
-            confirmed: asyncio.Future[None] = self._commands.send(
-                frame(SUBSCRIBE, short(name)), again=Again.NEVER, now=True
+            confirmed = self._commands.send(
+                frame_of(SUBSCRIBE, short(name)), again=Again.NEVER, now=True
             )
             confirmed.add_done_callback(partial(self._confirmed, name, futures))
         else:
