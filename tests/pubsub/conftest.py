@@ -8,10 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from hub import HubProcess
 from process import Process, Recorder
 from server import RedisServer
 
 from wsproto_async.pubsub import Broker, MemoryBroker
+from wsproto_async.pubsub.hub import HubBroker
 from wsproto_async.pubsub.redis import RedisBroker
 
 Pair = tuple[Broker, Broker]
@@ -30,10 +32,17 @@ async def redis() -> AsyncIterator[Pair]:
             yield RedisBroker(server.url), RedisBroker(server.url)
 
 
+@asynccontextmanager
+async def hub() -> AsyncIterator[Pair]:
+    with TemporaryDirectory() as folder, HubProcess(Path(folder)) as process:
+        yield HubBroker(process.path), HubBroker(process.path)
+
+
 # What makes two brokers that are joined, not started yet, and starts the server they need.
 KINDS: dict[str, Callable[[], AbstractAsyncContextManager[Pair]]] = {
     "memory": memory,
     "redis": redis,
+    "hub": hub,
 }
 
 
