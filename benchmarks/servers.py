@@ -3,7 +3,8 @@
 Run: python benchmarks/servers.py NAME [--loop asyncio] [--deflate]
 
 It prints its port. On the path /fanout each message goes to every connection, on /topic it is
-published to all subscribers where there are topics, on all others it comes back. Permessage-deflate is off, or on without context takeover.
+published to all subscribers where there are topics, on all others it comes back.
+Permessage-deflate is off, or on without context takeover.
 """
 
 from __future__ import annotations

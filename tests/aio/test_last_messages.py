@@ -21,7 +21,7 @@ OTHER_EPOCH = Position("0", 1)
 
 
 async def enter(
-    server: Server, since: Position | None, last: int, count: int
+    server: Server, since: Position | str | None, last: int, count: int
 ) -> tuple[Subscription, list[str | bytes]]:
     """Return what a new connection's subscription has come to, and the first messages it gets."""
     done: asyncio.Future[Subscription] = asyncio.get_running_loop().create_future()
@@ -31,7 +31,7 @@ async def enter(
         return subscription, [await ws.recv() for _ in range(count)]
 
 
-calls: list[tuple[Position | None, int, asyncio.Future[Subscription]]] = []
+calls: list[tuple[Position | str | None, int, asyncio.Future[Subscription]]] = []
 
 
 async def handler(ws: WebSocket) -> None:
@@ -105,3 +105,12 @@ async def test_a_negative_number_is_none() -> None:
     async with serve(handler, 0, topics=[Topic("news", history=2)]) as server:
         with pytest.raises(ValueError, match="last"):
             await enter(server, None, -1, 0)
+
+
+async def test_since_may_be_what_a_client_says() -> None:
+    async with serve(handler, 0, topics=[Topic("news", history=10)]) as server:
+        position = await publish(server, "1", "2", "3")
+        said = f"{position.epoch}:2"
+        assert await enter(server, said, 0, 1) == (("news", position, True), ["3"])
+        for wrong in ("", "nonsense", f"{position.epoch}:-1", "\ud800"):
+            assert await enter(server, wrong, 1, 1) == (("news", position, False), ["3"])

@@ -347,6 +347,8 @@ async def test_members_come_and_go(one: Process, other: Process) -> None:
         (Kind.LEAVE, "Ann \u20ac"),
         (Kind.LEAVE, ""),
     ]
+    # The key is the member's id: who is slow, and gets the latest only, gets it of each member.
+    assert [each.key for each in other.received("room")] == ["1", "2", "1", "2"]
 
 
 async def test_entering_twice_and_leaving_twice_are_told_once(one: Process, other: Process) -> None:

@@ -166,9 +166,9 @@ class WebSocketCore:
         :class:`Subscription`. The end of the connection ends it, and so does ``unsubscribe``.
 
         - ``topic``: up to 255 bytes of UTF-8, printable and without ``*``.
-        - ``since``: where a client left off, the position as it was told or what it says: it is sent
-          all that was published after it, in order, or ``recovered`` is False and nothing of it; so
-          if what it says is no position.
+        - ``since``: where a client left off, a position or what it says of one: it is sent all that
+          was published after it, in order, or ``recovered`` is False and nothing of it, as for what
+          is no position.
         - ``last``: without a ``since``, and instead of nothing of it, it is sent up to so many of
           the last messages that are kept.
         - ``member``: makes it a member by this name, up to 255 bytes, seen by ``server.members()``;

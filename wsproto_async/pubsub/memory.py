@@ -69,7 +69,7 @@ class MemoryBroker(Broker):
         joins = member_id not in members
         members[member_id] = name
         if joins:
-            self._deliver(Publication(topic, name.encode(), True, kind=Kind.JOIN))
+            self._deliver(_told(topic, Kind.JOIN, member_id, name))
         return self._done(None)
 
     def leave(self, topic: str, member_id: str) -> asyncio.Future[None]:
@@ -78,7 +78,7 @@ class MemoryBroker(Broker):
         if not members:
             self._members.pop(topic, None)
         if name is not None:
-            self._deliver(Publication(topic, name.encode(), True, kind=Kind.LEAVE))
+            self._deliver(_told(topic, Kind.LEAVE, member_id, name))
         return self._done(None)
 
     def members(self, topic: str) -> asyncio.Future[dict[str, str]]:
@@ -92,3 +92,7 @@ class MemoryBroker(Broker):
         future = self._loop.create_future()
         future.set_result(result)
         return future
+
+
+def _told(topic: str, kind: Kind, member_id: str, name: str) -> Publication:
+    return Publication(topic, name.encode(), True, kind=kind, key=member_id)

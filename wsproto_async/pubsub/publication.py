@@ -54,7 +54,7 @@ class Publication:
     """A message on a topic, on its way from who published it to who subscribed.
 
     ``position`` is where it stands in the topic's history, None without one. Of a ``JOIN`` or a
-    ``LEAVE`` the payload is the member's name. Not to be changed: many share it.
+    ``LEAVE`` the payload is the member's name, and ``key`` its id. It is shared: do not change it.
     """
 
     __slots__ = (

@@ -223,7 +223,7 @@ class Hub:
         members[member] = process, name
         process.entered.add((topic, member))
         if before is None and not is_silent:
-            self._tell(topic, Kind.JOIN, name)
+            self._tell(topic, Kind.JOIN, member, name)
         process.done()
 
     def _leave(self, process: Process, frame: bytes) -> None:
@@ -241,10 +241,11 @@ class Hub:
         _, name = members.pop(member)
         if not members:
             del self._members[topic]
-        self._tell(topic, Kind.LEAVE, name)
+        self._tell(topic, Kind.LEAVE, member, name)
 
-    def _tell(self, topic: bytes, kind: Kind, name: bytes) -> None:
-        self._deliver(topic, message(topic, encode(Publication("", name, True, kind=kind))))
+    def _tell(self, topic: bytes, kind: Kind, member: bytes, name: bytes) -> None:
+        told = Publication("", name, True, kind=kind, key=member.decode())
+        self._deliver(topic, message(topic, encode(told)))
 
     def _tell_members(self, process: Process, frame: bytes) -> None:
         fields = Fields(frame)

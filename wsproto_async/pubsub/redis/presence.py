@@ -34,8 +34,9 @@ _NAME_LENGTH: Final = 16
 _PROCESS: Final = re.compile(r"[0-9a-f]{16}")
 _COUNT: Final = re.compile(rb"-?[0-9]{1,18}")
 
-_JOINS: Final = b"\n" + encode(Publication("", b"", True, kind=Kind.JOIN))
-_LEAVES: Final = b"\n" + encode(Publication("", b"", True, kind=Kind.LEAVE))
+# What is published, up to the key and its length.
+_JOINS: Final = b"\n" + encode(Publication("", b"", True, kind=Kind.JOIN))[:-1]
+_LEAVES: Final = b"\n" + encode(Publication("", b"", True, kind=Kind.LEAVE))[:-1]
 
 
 class Presence:

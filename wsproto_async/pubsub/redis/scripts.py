@@ -104,31 +104,41 @@ return {position, found}
 """
 )
 
-# KEYS: members. Then: process, member, name, channel, what is published before the name.
+# Publishes who joins or leaves: what comes before the key, the key (the member), and the name.
+_TELL: Final = """
+local function tell(channel, before, member, name)
+    redis.call('PUBLISH', channel, before .. string.char(#member) .. member .. name)
+end
+"""
+
+# KEYS: members. Then: process, member, name, channel, what is published before the member.
 ENTER: Final = Script(
-    """
+    _TELL
+    + """
 if redis.call('HSET', KEYS[1], ARGV[2] .. ARGV[3], ARGV[4]) == 1 then
-    redis.call('PUBLISH', ARGV[5], ARGV[6] .. ARGV[4])
+    tell(ARGV[5], ARGV[6], ARGV[3], ARGV[4])
 end
 """
 )
 
-# KEYS: members. Then: process, member, channel, what is published before the name.
+# KEYS: members. Then: process, member, channel, what is published before the member.
 LEAVE: Final = Script(
-    """
+    _TELL
+    + """
 local name = redis.call('HGET', KEYS[1], ARGV[2] .. ARGV[3])
 if name then
     redis.call('HDEL', KEYS[1], ARGV[2] .. ARGV[3])
-    redis.call('PUBLISH', ARGV[4], ARGV[5] .. name)
+    tell(ARGV[4], ARGV[5], ARGV[3], name)
 end
 """
 )
 
 # Makes the members of a process what they should be, and publishes who joins and who leaves.
-# KEYS: members. Then: process, channel, what is published before the name of who joins (empty for
-# nothing), and of who leaves; then all members and their names.
+# KEYS: members. Then: process, channel, what is published before who joins (empty for nothing), and
+# before who leaves; then all members and their names.
 SYNC: Final = Script(
-    """
+    _TELL
+    + """
 local process = ARGV[2]
 local there = {}
 local entries = redis.call('HGETALL', KEYS[1])
@@ -140,11 +150,11 @@ for i = 6, #ARGV, 2 do
     local is_new = not there[field]
     there[field] = nil
     redis.call('HSET', KEYS[1], field, ARGV[i + 1])
-    if is_new and ARGV[4] ~= '' then redis.call('PUBLISH', ARGV[3], ARGV[4] .. ARGV[i + 1]) end
+    if is_new and ARGV[4] ~= '' then tell(ARGV[3], ARGV[4], ARGV[i], ARGV[i + 1]) end
 end
 for field, name in pairs(there) do
     redis.call('HDEL', KEYS[1], field)
-    redis.call('PUBLISH', ARGV[3], ARGV[5] .. name)
+    tell(ARGV[3], ARGV[5], string.sub(field, #process + 1), name)
 end
 """
 )
