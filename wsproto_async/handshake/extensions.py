@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from ..exceptions import InvalidExtension, InvalidHeader
@@ -62,8 +63,12 @@ def _format(name: str, parameters: Parameters) -> str:
     return "; ".join(parts)
 
 
-def check_extensions(extensions: Sequence[Extension]) -> None:
-    """Raise TypeError for what is no extension and ValueError for two of one name."""
+@lru_cache(64)
+def check_extensions(extensions: tuple[Extension, ...]) -> None:
+    """Raise TypeError for what is no extension and ValueError for two of one name.
+
+    The same are given for one connection after another, and checked once.
+    """
     for extension in extensions:
         if not isinstance(extension, Extension):
             raise TypeError(f"extensions must hold Extension objects, not {extension!r}")

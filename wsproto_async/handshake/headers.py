@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Final
 
 from ..exceptions import InvalidHeader
@@ -12,6 +13,7 @@ __all__ = [
     "Headers",
     "HeadersLike",
     "check_field",
+    "check_field_once",
     "is_token",
     "parse_fields",
     "parse_list",
@@ -78,6 +80,10 @@ class Headers(Mapping[str, str]):
     def add(self, name: str, value: str) -> None:
         """Append a field; raises ValueError if the name or the value is not valid HTTP."""
         check_field(name, value)
+        self.add_checked(name, value)
+
+    def add_checked(self, name: str, value: str) -> None:
+        """Append a field that is known to be valid."""
         self._fields().append((name, value))
         if self._index is not None:
             self._index.setdefault(name.lower(), []).append(value)
@@ -113,7 +119,16 @@ class Headers(Mapping[str, str]):
         return ", ".join(values)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and bool(self._values(name))
+        if not isinstance(name, str):
+            return False
+        if self._index is not None:
+            return name.lower() in self._index
+        # Of the few fields of a response none is asked for often.
+        key = name.lower()
+        for field, _ in self._fields():
+            if len(field) == len(key) and field.lower() == key:
+                return True
+        return False
 
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys(name.lower() for name, _ in self._fields()))
@@ -128,7 +143,12 @@ class Headers(Mapping[str, str]):
 def _index(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     index: dict[str, list[str]] = {}
     for name, value in fields:
-        index.setdefault(name.lower(), []).append(value)
+        key = name.lower()
+        values = index.get(key)
+        if values is None:
+            index[key] = [value]
+        else:
+            values.append(value)
     return index
 
 
@@ -152,6 +172,12 @@ def is_token(text: str) -> bool:
     return _TOKEN.fullmatch(text) is not None
 
 
+@lru_cache(64)
+def check_field_once(name: str, value: str) -> None:
+    """Do what ``check_field`` does, for one of the few that are given again and again."""
+    check_field(name, value)
+
+
 def check_field(name: str, value: str) -> None:
     """Raise ValueError for a field that HTTP cannot carry, line breaks above all."""
     if not is_token(name):
@@ -171,6 +197,8 @@ def parse_list(headers: Headers, name: str) -> list[str]:
 
 def parse_tokens(headers: Headers, name: str) -> list[str]:
     """Return a field's comma-separated tokens; raises InvalidHeader if an element is none."""
+    if name not in headers:
+        return []
     tokens = parse_list(headers, name)
     if not all(map(is_token, tokens)):
         raise InvalidHeader(f"{name} is not a list of tokens")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from ..exceptions import HandshakeError, InvalidMessage, InvalidState
 from ..extensions.base import Codec, Extension
 from ..handshake.extensions import accept_extension, check_extensions
-from ..handshake.headers import parse_tokens
+from ..handshake.headers import check_field_once, parse_tokens
 from ..handshake.host import AllowedHosts, check_host
 from ..handshake.http11 import HeadReader, Request, Response, parse_request_line
 from ..handshake.origin import Origins, check_origin
@@ -65,8 +65,10 @@ class ServerConnection(Connection):
         self._origins = origins
         self._allowed_hosts = allowed_hosts
         self._subprotocols = subprotocols
-        check_extensions(extensions)
-        self._extensions = extensions
+        self._extensions = tuple(extensions)
+        check_extensions(self._extensions)
+        if server_header is not None:
+            check_field_once("Server", server_header)
         self._codec_accepted: Codec | None = None
         self._server_header = server_header
         self._http = HeadReader(parse_request_line)
@@ -143,8 +145,10 @@ class ServerConnection(Connection):
 
     def _respond(self, response: Response, method: str | None) -> None:
         self.response = response = finish_response(response, self._server_header)
-        if response.status == 101 and "Sec-WebSocket-Extensions" in response.headers:
-            self._use_extension(self._codec_accepted)
+        codec = self._codec_accepted
+        if codec is not None and response.status == 101:
+            if "Sec-WebSocket-Extensions" in response.headers:
+                self._use_extension(codec)
         response.headers.pack()
         self._write(response.serialize(with_body=method != "HEAD"))
         if response.status == 101:
