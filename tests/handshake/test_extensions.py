@@ -184,10 +184,10 @@ def test_a_choice_that_fails_the_handshake(values: list[str], error: str) -> Non
 
 
 def test_what_can_be_offered() -> None:
-    check_extensions([])
-    check_extensions([Plain("a"), Plain("b"), PerMessageDeflate()])
+    check_extensions(())
+    check_extensions((Plain("a"), Plain("b"), PerMessageDeflate()))
     with pytest.raises(ValueError, match=r"^extensions are not all different$"):
-        check_extensions([PerMessageDeflate(), Plain(), PerMessageDeflate()])
+        check_extensions((PerMessageDeflate(), Plain(), PerMessageDeflate()))
     for wrong in (PerMessageDeflate, "permessage-deflate", None):
         with pytest.raises(TypeError, match=r"^extensions must hold Extension objects, not "):
-            check_extensions([wrong])
+            check_extensions((wrong,))

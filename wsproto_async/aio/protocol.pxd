@@ -5,6 +5,7 @@ from .arrival cimport Arrival
 from .flow cimport ReceiveQueue
 from .sender cimport Sender
 from .stream cimport StreamProtocol
+from .timer cimport SharedTimer
 from .turns cimport Turns
 
 cdef object _OPEN
@@ -20,7 +21,7 @@ cdef class ProtocolCore(StreamProtocol):
     cdef object _read_limit
     cdef ReceiveQueue _queue
     cdef Arrival _arrival
-    cdef readonly object timer
+    cdef readonly SharedTimer timer
     cdef readonly object keepalive
     cdef object _deadline
     cdef public object task
@@ -66,6 +67,7 @@ cdef class ProtocolCore(StreamProtocol):
     cpdef Arrival begin_wait(self, bint part=*)
     cpdef end_wait(self)
     cpdef bint has_message(self, bint part=*) except -1
+    cpdef bint is_over(self) except -1
     cpdef peek_message(self)
     cpdef take_message(self)
     cpdef take_part(self)

@@ -371,6 +371,10 @@ class ProtocolCore(StreamProtocol):
             raise InvalidState("recv_streaming() has begun a message: it has to end it")
         return self._queue.count > 0
 
+    def is_over(self) -> bool:
+        """Tell if there will be no more messages, and nothing to complain of."""
+        return self._is_ended and not self._queue.count and self.connection.is_closed_ok()
+
     def peek_message(self) -> str | bytes:
         """Return the oldest message and leave it where it is."""
         return self._queue.peek()

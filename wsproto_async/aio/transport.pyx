@@ -26,6 +26,9 @@ from .poller cimport (
 )
 from .stream cimport StreamProtocol
 
+cdef extern from "Python.h":
+    str PyUnicode_FromFormat(const char *format, ...)
+
 cdef extern from * nogil:
     """
     #include <netinet/in.h>
@@ -296,7 +299,9 @@ cdef class SocketTransport(Watched):
 cdef object name_of(const unsigned char *address, int size):
     """Return what Python makes of a ``sockaddr_in`` or ``sockaddr_in6``; else the empty string."""
     if size == 16:
-        host = "%d.%d.%d.%d" % (address[4], address[5], address[6], address[7])
+        host = PyUnicode_FromFormat(
+            "%d.%d.%d.%d", address[4], address[5], address[6], address[7]
+        )
         return host, address[2] << 8 | address[3]
     if size == _MAX_ADDRESS:
         peer = address[:_MAX_ADDRESS]

@@ -88,3 +88,4 @@ cdef class Connection(Lifecycle):
     cpdef _write(self, bytes data)
     cpdef check_open(self)
     cpdef closed_error(self)
+    cpdef bint is_closed_ok(self) except -1

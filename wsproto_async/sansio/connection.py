@@ -482,9 +482,12 @@ class Connection(Lifecycle):
 
     def closed_error(self) -> ConnectionClosed:
         """Return the exception that tells how the connection ended."""
+        kind = ConnectionClosedOK if self.is_closed_ok() else ConnectionClosedError
+        return kind(self.close_received, self.close_sent, received_first=self.received_first)
+
+    def is_closed_ok(self) -> bool:
+        """Tell if both sides have sent a Close frame, and none that tells of an error."""
         received, sent = self.close_received, self.close_sent
-        if received and sent and received.code in _OK_CODES and sent.code in _OK_CODES:
-            kind: type[ConnectionClosed] = ConnectionClosedOK
-        else:
-            kind = ConnectionClosedError
-        return kind(received, sent, received_first=self.received_first)
+        if received is None or sent is None:
+            return False
+        return received.code in _OK_CODES and sent.code in _OK_CODES
