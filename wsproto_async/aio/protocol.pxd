@@ -8,8 +8,11 @@ from .stream cimport StreamProtocol
 from .timer cimport SharedTimer
 from .turns cimport Turns
 
-cdef object _OPEN
+cdef object CONNECTING
+cdef object OPEN
+cdef object _OPENING
 cdef object _ANSWER
+cdef object _CLOSING
 cdef Py_ssize_t _FULL_READ
 
 
@@ -71,4 +74,9 @@ cdef class ProtocolCore(StreamProtocol):
     cpdef peek_message(self)
     cpdef take_message(self)
     cpdef take_part(self)
+    cpdef set_deadline(self, object delay, object deadline)
+    cpdef handshake_completed(self)
+    cpdef close(self, object code, object reason)
+    cpdef begin_end(self)
+    cpdef unsigned long long messages_received(self) except? 0
     cdef _release(self)
