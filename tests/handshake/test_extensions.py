@@ -184,10 +184,19 @@ def test_a_choice_that_fails_the_handshake(values: list[str], error: str) -> Non
 
 
 def test_what_can_be_offered() -> None:
-    check_extensions(())
-    check_extensions((Plain("a"), Plain("b"), PerMessageDeflate()))
+    check_extensions([])
+    check_extensions([Plain("a"), Plain("b"), PerMessageDeflate()])
     with pytest.raises(ValueError, match=r"^extensions are not all different$"):
-        check_extensions((PerMessageDeflate(), Plain(), PerMessageDeflate()))
+        check_extensions([PerMessageDeflate(), Plain(), PerMessageDeflate()])
     for wrong in (PerMessageDeflate, "permessage-deflate", None):
         with pytest.raises(TypeError, match=r"^extensions must hold Extension objects, not "):
-            check_extensions((wrong,))
+            check_extensions([wrong])
+
+
+def test_what_was_checked_is_not_checked_again() -> None:
+    class Unhashable(Plain):
+        __hash__ = None  # type: ignore[assignment]
+
+    checked = check_extensions([Unhashable()])
+    assert list(checked) == [checked[0]]
+    assert check_extensions(checked) is checked

@@ -9,7 +9,7 @@ from typing import Final, Literal, TypedDict
 
 from ..extensions.base import Extension
 from ..extensions.permessage_deflate import PerMessageDeflate
-from ..handshake.extensions import check_extensions
+from ..handshake.extensions import Extensions, check_extensions
 from .log import Log
 
 __all__ = [
@@ -90,15 +90,11 @@ def check_limit(name: str, limit: int | None, least: int = 0) -> None:
         raise ValueError(f"{name} must be at least {least}, not {limit}")
 
 
-def all_extensions(
-    extensions: Sequence[Extension], compression: Compression
-) -> tuple[Extension, ...]:
+def all_extensions(extensions: Sequence[Extension], compression: Compression) -> Extensions:
     """Return the extensions to negotiate, compression last.
 
     Raises TypeError for what is none, and ValueError for two of one name.
     """
     if compression == "deflate":
         compression = PerMessageDeflate()
-    both = (*extensions, *(() if compression is None else (compression,)))
-    check_extensions(both)
-    return both
+    return check_extensions((*extensions, *(() if compression is None else (compression,))))

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Final
 
 from ..exceptions import InvalidExtension, InvalidHeader
 from ..extensions.base import Codec, Extension, Parameters
 from .headers import Headers
 
-__all__ = ["accept_extension", "check_extensions", "finalize_extension", "format_offers"]
+__all__ = [
+    "Extensions",
+    "accept_extension",
+    "check_extensions",
+    "finalize_extension",
+    "format_offers",
+]
 
 _HEADER: Final = "Sec-WebSocket-Extensions"
 _TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
@@ -63,17 +68,25 @@ def _format(name: str, parameters: Parameters) -> str:
     return "; ".join(parts)
 
 
-@lru_cache(64)
-def check_extensions(extensions: tuple[Extension, ...]) -> None:
-    """Raise TypeError for what is no extension and ValueError for two of one name.
+class Extensions(tuple[Extension, ...]):
+    """Extensions that go together: what ``check_extensions`` returned."""
 
-    The same are given for one connection after another, and checked once.
+    __slots__ = ()
+
+
+def check_extensions(extensions: Sequence[Extension]) -> Extensions:
+    """Return the extensions, checked: those that many connections share are checked once.
+
+    Raises TypeError for what is no extension and ValueError for two of one name.
     """
+    if isinstance(extensions, Extensions):
+        return extensions
     for extension in extensions:
         if not isinstance(extension, Extension):
             raise TypeError(f"extensions must hold Extension objects, not {extension!r}")
     if len({extension.name for extension in extensions}) < len(extensions):
         raise ValueError("extensions are not all different")
+    return Extensions(extensions)
 
 
 def format_offers(extensions: Sequence[Extension]) -> str:

@@ -30,13 +30,8 @@ _FIELD: Final = re.compile(
 )
 
 
-class Headers(Mapping[str, str]):
-    """Header fields in their order; names compare without regard to case.
-
-    ``headers[name]`` and ``get`` give a field's value, the values joined by ``", "`` where the
-    field stands several times (RFC 9110 5.3); ``get_all`` gives them one by one, ``pairs`` all
-    fields as sent. ``headers.add`` appends one and raises ValueError for what HTTP cannot carry.
-    """
+class HeadersCore:
+    """All of :class:`Headers` but its base: a compiled class has none of Python's."""
 
     __slots__ = ("_content", "_index")
 
@@ -44,7 +39,7 @@ class Headers(Mapping[str, str]):
         self._content: list[tuple[str, str]] | str = []  # a string if packed
         self._index: dict[str, list[str]] | None = None
         if not isinstance(fields, (tuple, list)):
-            if isinstance(fields, Headers):  # which have been checked
+            if isinstance(fields, HeadersCore):  # which have been checked
                 self._content = fields.pairs()
                 return
             if isinstance(fields, Mapping):
@@ -52,14 +47,6 @@ class Headers(Mapping[str, str]):
         for name, value in fields:
             check_field(name, value)
             self._content.append((name, value))
-
-    @classmethod
-    def of_checked(cls, content: list[tuple[str, str]] | str) -> Headers:
-        """Wrap fields that are known to be valid, or the lines of such."""
-        headers = cls.__new__(cls)
-        headers._content = content
-        headers._index = None
-        return headers
 
     def pack(self) -> None:
         """Keep the fields as they go over the wire, in less memory, until they are asked for."""
@@ -100,20 +87,18 @@ class Headers(Mapping[str, str]):
 
     def get_all(self, name: str) -> list[str]:
         """Return the values of every field of that name, in order; empty if there is none."""
-        return list(self._values(name))
-
-    def _values(self, name: str) -> list[str]:
         index = self._index
         if index is None:
             self._index = index = _index(self._fields())
-        return index.get(name.lower(), [])
+        values = index.get(name.lower())
+        return [] if values is None else values.copy()
 
     def pairs(self) -> list[tuple[str, str]]:
         """Return all fields, in order, as sent."""
         return list(self._fields())
 
     def __getitem__(self, name: str) -> str:
-        values = self._values(name)
+        values = self.get_all(name)
         if not values:
             raise KeyError(name)
         return ", ".join(values)
@@ -121,14 +106,11 @@ class Headers(Mapping[str, str]):
     def __contains__(self, name: object) -> bool:
         if not isinstance(name, str):
             return False
-        if self._index is not None:
-            return name.lower() in self._index
-        # Of the few fields of a response none is asked for often.
         key = name.lower()
-        for field, _ in self._fields():
-            if len(field) == len(key) and field.lower() == key:
-                return True
-        return False
+        if self._index is not None:
+            return key in self._index
+        # Of the few fields of a response none is asked for often.
+        return key in [field.lower() for field, _ in self._fields()]
 
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys(name.lower() for name, _ in self._fields()))
@@ -140,7 +122,30 @@ class Headers(Mapping[str, str]):
         return f"Headers({self._fields()!r})"
 
 
-def _index(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+class Headers(HeadersCore, Mapping[str, str]):
+    """Header fields in their order; names compare without regard to case.
+
+    ``headers[name]`` and ``get`` give a field's value, the values joined by ``", "`` where the
+    field stands several times (RFC 9110 5.3); ``get_all`` gives them one by one, ``pairs`` all
+    fields as sent. ``headers.add`` appends one and raises ValueError for what HTTP cannot carry.
+    """
+
+    __slots__ = ()
+
+    @staticmethod
+    def of_checked(pairs: list[tuple[str, str]]) -> Headers:
+        """Wrap fields that are known to be valid."""
+        return _wrapped(pairs, None)
+
+
+def _wrapped(content: list[tuple[str, str]] | str, index: dict[str, list[str]] | None) -> Headers:
+    headers = Headers()
+    headers._content = content
+    headers._index = index
+    return headers
+
+
+def _index(fields: list[tuple[str, str]]) -> dict[str, list[str]]:
     index: dict[str, list[str]] = {}
     for name, value in fields:
         key = name.lower()
@@ -153,7 +158,10 @@ def _index(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def _split(lines: str) -> list[tuple[str, str]]:
-    return [(name, value.rstrip(" \t")) for name, value in _FIELD.findall(lines)]
+    fields = _FIELD.findall(lines)
+    if " \r" in lines or "\t\r" in lines:  # which are few
+        fields = [(name, value.rstrip(" \t")) for name, value in fields]
+    return fields
 
 
 def parse_fields(lines: str, most: int) -> Headers | None:
@@ -162,9 +170,7 @@ def parse_fields(lines: str, most: int) -> Headers | None:
     # A line that does not fit is passed over as a whole.
     if len(fields) != lines.count("\n") or len(fields) > most:
         return None
-    headers = Headers.of_checked(lines)
-    headers._index = _index(fields)
-    return headers
+    return _wrapped(lines, _index(fields))
 
 
 def is_token(text: str) -> bool:

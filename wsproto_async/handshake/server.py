@@ -23,6 +23,7 @@ __all__ = [
     "select_subprotocol",
 ]
 
+_UPGRADE: Final = [("Upgrade", "websocket")]
 _GUID: Final = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _SHA1: Final = sha1(usedforsecurity=False)  # to be copied: finding the algorithm takes longer
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=%]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
@@ -58,16 +59,15 @@ def check_upgrade(request: Request) -> str:
     Raises InvalidUpgrade (426) if this is no upgrade to version 13 of the WebSocket protocol and
     InvalidHeader (400) for a bad key.
     """
-    upgrade = [("Upgrade", "websocket")]
     headers = request.headers
     if request.method != "GET" or not _has_token(headers, "Upgrade", "websocket"):
-        raise InvalidUpgrade("this is a WebSocket server: upgrade to websocket", headers=upgrade)
+        raise InvalidUpgrade("this is a WebSocket server: upgrade to websocket", headers=_UPGRADE)
     if not _has_token(headers, "Connection", "upgrade"):
-        raise InvalidUpgrade("Connection lacks the token upgrade", headers=upgrade)
+        raise InvalidUpgrade("Connection lacks the token upgrade", headers=_UPGRADE)
     if headers.get_all("Sec-WebSocket-Version") != ["13"]:
         raise InvalidUpgrade(
             "Sec-WebSocket-Version is not 13",
-            headers=[*upgrade, ("Sec-WebSocket-Version", "13")],
+            headers=[*_UPGRADE, ("Sec-WebSocket-Version", "13")],
         )
     keys = headers.get_all("Sec-WebSocket-Key")
     if len(keys) != 1 or not _is_key(keys[0]):
@@ -106,16 +106,16 @@ def accept_token(key: str) -> str:
 
 def accept_response(key: str, subprotocol: str | None, extension: str | None = None) -> Response:
     """Return the 101 that opens the connection."""
-    headers = [
-        ("Upgrade", "websocket"),
-        ("Connection", "Upgrade"),
-        ("Sec-WebSocket-Accept", accept_token(key)),
-    ]
+    response = Response(101)
+    headers = response.headers
+    headers.add_checked("Upgrade", "websocket")
+    headers.add_checked("Connection", "Upgrade")
+    headers.add_checked("Sec-WebSocket-Accept", accept_token(key))
     if subprotocol is not None:
-        headers.append(("Sec-WebSocket-Protocol", subprotocol))
+        headers.add_checked("Sec-WebSocket-Protocol", subprotocol)
     if extension is not None:
-        headers.append(("Sec-WebSocket-Extensions", extension))
-    return Response(101, headers=Headers.of_checked(headers))
+        headers.add_checked("Sec-WebSocket-Extensions", extension)
+    return response
 
 
 def refusal(error: HandshakeError) -> Response:

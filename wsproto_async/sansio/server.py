@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from ..exceptions import HandshakeError, InvalidMessage, InvalidState
 from ..extensions.base import Codec, Extension
@@ -24,6 +25,8 @@ from .events import Close, Event
 from .state import Cause
 
 __all__ = ["ServerConnection"]
+
+_COMPLETED: Final = Cause.HANDSHAKE_COMPLETED
 
 
 class ServerConnection(Connection):
@@ -65,8 +68,7 @@ class ServerConnection(Connection):
         self._origins = origins
         self._allowed_hosts = allowed_hosts
         self._subprotocols = subprotocols
-        self._extensions = tuple(extensions)
-        check_extensions(self._extensions)
+        self._extensions = check_extensions(extensions)
         if server_header is not None:
             check_field_once("Server", server_header)
         self._codec_accepted: Codec | None = None
@@ -88,7 +90,8 @@ class ServerConnection(Connection):
                     self.error = InvalidMessage("connection closed before the request was complete")
                     return self._end(Close(1006))
                 return None
-            self.request = request = build_request(*found)
+            start, headers = found
+            self.request = request = build_request(start, headers)
             check_host(request, self._allowed_hosts)
         except HandshakeError as exc:
             self.error = exc
@@ -146,14 +149,17 @@ class ServerConnection(Connection):
     def _respond(self, response: Response, method: str | None) -> None:
         self.response = response = finish_response(response, self._server_header)
         codec = self._codec_accepted
-        if codec is not None and response.status == 101:
-            if "Sec-WebSocket-Extensions" in response.headers:
-                self._use_extension(codec)
+        if (
+            codec is not None
+            and response.status == 101
+            and "Sec-WebSocket-Extensions" in response.headers
+        ):
+            self._use_extension(codec)
         response.headers.pack()
         self._write(response.serialize(with_body=method != "HEAD"))
         if response.status == 101:
             self._is_shaking_hands = False
-            self._advance(Cause.HANDSHAKE_COMPLETED)
+            self._advance(_COMPLETED)
             assert self.request is not None
             self.request.headers.pack()
         else:
