@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import re
+import socket
 from typing import Any
 
 import pytest
-from raw_peer import UPGRADE, head, tcp_peer
+from raw_peer import UPGRADE, RawPeer, head, tcp_peer, until
 
 from wsproto_async import WebSocket, connect, serve
 from wsproto_async.aio import log as log_module
-from wsproto_async.aio.log import Log
+from wsproto_async.aio.log import Log, one_line
 
 
 @pytest.fixture
@@ -160,3 +162,44 @@ async def test_tokens_are_not_in_the_log(caplog: pytest.LogCaptureFixture) -> No
             assert (await peer.read_head()).startswith(b"HTTP/1.1 403 ")
     assert "/chat?..." in caplog.text
     assert "s3cret" not in caplog.text
+
+
+# Our own transport is told the address with the connection; a loop's asks for it, too late.
+GONE = r"(unknown|127\.0\.0\.1(:\d+)?)"
+
+
+def connect_and_reset(port: int) -> None:
+    """Be gone before anybody has looked at the connection."""
+    RawPeer(socket.create_connection(("127.0.0.1", port))).reset()
+
+
+async def test_a_peer_that_has_gone_leaves_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "wsproto_async")
+    async with serve(lambda ws: None, 0) as server:
+        connect_and_reset(server.port)
+        line = rf"handshake failed: {GONE} connection closed"
+        await until(lambda: re.search(line, caplog.text) is not None)
+
+
+async def test_a_peer_that_has_gone_is_no_trusted_proxy(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "wsproto_async")
+    options = {"trusted_proxies": ["unix"], "proxy_protocol": True}
+    async with serve(lambda ws: None, 0, **options) as server:
+        connect_and_reset(server.port)
+        line = rf"{GONE} is none of the trusted proxies"
+        await until(lambda: re.search(line, caplog.text) is not None)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a\nb\r\tc", r"a\nb\r\tc"),
+        ("\x00\x1b[2J\x7f", r"\x00\x1b[2J\x7f"),
+        ("\x85\x9b\u2028\u2029\ud800", r"\x85\x9b\u2028\u2029\ud800"),
+        ("a\\nb", r"a\\nb"),
+        ("x" * 201, "x" * 200 + "..."),
+    ],
+)
+def test_what_others_say_is_one_line(text: str, line: str) -> None:
+    assert one_line(text) == line
+    assert one_line(ValueError(text)) == line

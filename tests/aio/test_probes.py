@@ -6,9 +6,10 @@ import asyncio
 from typing import Any
 
 import pytest
-from raw_peer import UPGRADE, head, tcp_peer, until, within
+from raw_peer import PATIENCE, UPGRADE, head, tcp_peer, until, within
 
 from wsproto_async import Response, Server, WebSocket, connect, serve
+from wsproto_async.aio import server as server_module
 
 PATHS = {"liveness": "/livez", "readiness": "/readyz"}
 
@@ -63,6 +64,29 @@ async def test_a_server_that_is_closing_lives_but_is_not_ready() -> None:
         await within(3, server.wait_closed())
         with pytest.raises((EOFError, ConnectionError)):
             await silent.take(1)
+
+
+async def test_a_probe_that_is_late_is_answered_while_the_server_closes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It has a second; here it has as long as it takes."""
+    monkeypatch.setattr(server_module, "_TURNED_AWAY", PATIENCE)
+    async with (
+        serve(handler, 0, **PATHS) as server,
+        tcp_peer(server.port) as late,
+        tcp_peer(server.port) as slow,
+    ):
+        await slow.send(b"GET /livez HTTP/1.1\r\n")
+        await until(lambda: server.stats().handshakes == 2)
+        server.close()
+        await asyncio.sleep(0.3)
+        await late.send(head("GET /livez HTTP/1.1", "Host: localhost"))
+        await slow.send(head("Host: localhost"))
+        for peer in (late, slow):
+            assert (await peer.read_head())[9:12] == b"200"
+            assert await peer.read_eof() == b"ok\n"
+            peer.sock.close()
+        await within(PATIENCE / 2, server.wait_closed())
 
 
 async def test_hooks_are_not_asked() -> None:

@@ -242,6 +242,34 @@ def test_a_string_is_no_sequence_of_strings(options: Any, message: str) -> None:
         serve(echo, 0, **options)
 
 
+async def test_what_can_be_gone_through_once_lasts_for_all_connections() -> None:
+    options = {
+        "origins": ["https://a.example"],
+        "allowed_hosts": ["localhost", "127.0.0.1"],
+        "subprotocols": ["chat"],
+        "trusted_proxies": ["127.0.0.0/8"],
+    }
+    once: Any = {name: iter(values) for name, values in options.items()}
+    seen: list[Any] = []
+
+    async def handler(ws: WebSocket) -> None:
+        seen.append((ws.subprotocol, ws.remote_address[0]))
+
+    lines = "Origin: https://a.example", "Sec-WebSocket-Protocol: chat", "X-Forwarded-For: 8.8.8.8"
+    async with serve(handler, 0, **once) as server:
+        for _ in range(2):
+            assert (await response_to(server, *lines))[0] == 101
+    assert seen == [("chat", "8.8.8.8")] * 2
+
+
+async def test_a_client_offers_again_what_can_be_gone_through_once() -> None:
+    async with serve(echo, 0, subprotocols=["chat"]) as server:
+        connecting = connect(f"ws://127.0.0.1:{server.port}/", subprotocols=iter(["chat"]))
+        for _ in range(2):
+            async with connecting as ws:
+                assert ws.subprotocol == "chat"
+
+
 @pytest.mark.parametrize("host", ["", ["127.0.0.1", ""]])
 def test_an_empty_host_is_not_all_addresses(host: Any) -> None:
     with pytest.raises(ValueError, match=r"^host is empty: None is for all addresses$"):

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -137,6 +138,27 @@ async def test_it_can_listen_beside_on_sockets_of_others() -> None:
                         assert len(server.connections) == 3
                     server.listen_beside([others.dup()])
                     assert (await waiting.read_head()).startswith(b"HTTP/1.1 101 ")
+
+
+async def test_a_lent_socket_that_cannot_be_watched_is_closed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as first,
+        socket.socket() as broken,
+        socket.create_server(("127.0.0.1", 0)) as last,
+        tempfile.TemporaryFile() as file,
+    ):
+        os.dup2(file.fileno(), broken.fileno())  # no loop watches a file
+        async with serve(receive, 0) as server:
+            server.listen_beside([first.dup(), broken, last.dup()])
+            assert broken.fileno() == -1
+            for sock in (first, last):
+                async with connect("ws://{}:{}/".format(*sock.getsockname())):
+                    pass
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
+        "cannot accept on a lent socket: [Errno 1] Operation not permitted"
+    ]
 
 
 async def test_handshakes_under_way_can_be_waited_for() -> None:

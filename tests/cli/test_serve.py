@@ -133,6 +133,21 @@ def test_a_unix_socket(command: Callable, tmp_path: Path, workers: str) -> None:
     assert not os.path.exists(path)
 
 
+def test_a_unix_socket_of_a_successor_stays(command: Callable, tmp_path: Path) -> None:
+    path = str(tmp_path / "sock")
+    program = command("serve", "app:handler", "--uds", "sock")
+    program.wait_for("listening on sock")
+    os.remove(path)
+    successor = command("serve", "app:handler", "--uds", "sock")
+    successor.wait_for("listening on sock")
+    program.send(signal.SIGTERM)
+    assert program.end() == 0
+    connect(path).close()
+    successor.send(signal.SIGTERM)
+    assert successor.end() == 0
+    assert not os.path.exists(path)
+
+
 def test_sighup_loads_the_new_code_and_certificate(command: Callable, tmp_path: Path) -> None:
     def certify(name: str) -> None:
         ca = trustme.CA(organization_name=name)

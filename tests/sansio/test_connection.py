@@ -648,52 +648,6 @@ def test_a_message_can_be_taken_piece_by_piece(side: str) -> None:
 
 
 @both_sides
-@every_split
-def test_work_is_done_in_parts(side: str, size: int) -> None:
-    """Each part is as large as its budget and one frame; nothing is lost between them."""
-    connection = opened(side)
-    frames = [(BINARY, True, bytes([at % 256] * 100)) for at in range(20)]
-    for chunk in cut(wire(side, *frames, (CLOSE, True, b"")), size):
-        connection.receive_data(chunk)
-    connection.receive_eof()
-    events: list[Event] = []
-    parts = []
-    while Close(1005) not in events:
-        connection.set_budget(9000)
-        part = list(connection.events())
-        events += part
-        parts.append(len(part))
-    assert events == [payload for _, _, payload in frames] + [Close(1005)]
-    assert max(parts) == 9000 // 4196 + 1
-    assert not connection.is_amid_frame()
-
-
-@both_sides
-def test_the_end_waits_for_what_came_before_it(side: str) -> None:
-    connection = opened(side)
-    connection.receive_data(wire(side, (TEXT, True, b"a"), (TEXT, True, b"b")))
-    connection.receive_eof()
-    connection.set_budget(0)
-    assert list(connection.events()) == ["a"]
-    assert connection.is_over_budget()
-    assert list(connection.events()) == []
-    connection.set_budget(0)
-    assert list(connection.events()) == ["b"]
-    connection.set_budget(0)
-    assert not connection.is_over_budget()
-    assert list(connection.events()) == [Close(1006)]
-
-
-@both_sides
-def test_empty_fragments_are_work_too(side: str) -> None:
-    connection = opened(side)
-    connection.receive_data(wire(side, (TEXT, False, b""), *[(CONT, False, b"")] * 100))
-    connection.set_budget(5 * 4096)
-    assert list(connection.events()) == []
-    assert connection.frames == 6
-
-
-@both_sides
 def test_a_frame_that_has_begun(side: str) -> None:
     connection = opened(side)
     assert not connection.is_amid_frame()

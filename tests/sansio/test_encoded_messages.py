@@ -484,51 +484,6 @@ def test_an_encoded_message_may_be_wanted_whole_after_all(side: str) -> None:
 
 
 @both_sides
-def test_a_ping_waits_for_the_fragment_before_it(side: str) -> None:
-    end, _ = pair(side)
-    masked = side == "server"
-    wire = encode_frame(BINARY, deflate(bytes(50_000)), fin=False, rsv=RSV1, masked=masked)
-    wire += encode_frame(PING, b"p", masked=masked)
-    end.set_budget(10_000)
-    assert receive(end, wire) == []
-    assert 0 < end.buffered_message() < 20_000
-    end.set_budget(100_000)
-    assert list(end.events()) == [Ping(b"p")]
-    assert end.buffered_message() == 50_000
-
-
-@both_sides
-def test_what_is_wrong_in_a_fragment_comes_first_however_small_the_budget(side: str) -> None:
-    end, _ = pair(side)
-    masked = side == "server"
-    payload = deflate(bytes(50_000)) + b"\xff" * 9
-    wire = encode_frame(BINARY, payload, fin=False, rsv=RSV1, masked=masked)
-    wire += b"\xff\xff"  # is no frame
-    end.set_budget(10_000)
-    events = receive(end, wire)
-    while not events:
-        end.set_budget(10_000)
-        events = list(end.events())
-    assert events == [Close(1006)]
-    assert end.close_sent is not None
-    assert end.close_sent.code == 1007
-
-
-@both_sides
-def test_dropping_a_message_that_is_being_decoded(side: str) -> None:
-    end, peer = pair(side)
-    masked = side == "server"
-    end.set_budget(10_000)
-    wire = encode_frame(BINARY, deflate(bytes(50_000)), rsv=RSV1, masked=masked)
-    assert receive(end, wire) == []
-    assert end.is_over_budget()
-    end.drop_messages = True
-    peer.send_close(1000)
-    end.set_budget(100_000)
-    assert receive(end, peer.data_to_send()) == [Close(1000)]
-
-
-@both_sides
 @pytest.mark.parametrize("rsv", [0, RSV1])
 def test_dropping_messages(side: str, rsv: int) -> None:
     """They are passed over, whatever is in them; control frames are not."""
@@ -543,42 +498,6 @@ def test_dropping_messages(side: str, rsv: int) -> None:
     peer.send_close(1000)
     assert receive(end, wire + peer.data_to_send(), 7) == [Ping(b"p"), Close(1000)]
     assert end.error is None
-
-
-@both_sides
-def test_what_is_decoded_is_work(side: str) -> None:
-    """A few kilobytes of DEFLATE are megabytes of work: four kilobytes of it are done at least."""
-    connection, peer = pair(side, max_size=None)
-    connection.receive_data(wire_of(peer, bytes(8 * 2**20)))
-    parts = 0
-    message: Event | None = None
-    while message is None:
-        connection.set_budget(0)
-        message = connection.next_event()
-        parts += 1
-    assert message == bytes(8 * 2**20)
-    assert parts >= 2048
-
-
-def wire_of(connection: Connection, message: bytes) -> bytes:
-    connection.send_binary(message, compress=True)
-    return connection.data_to_send()
-
-
-@both_sides
-def test_final_blocks_are_work(side: str) -> None:
-    """Nothing comes of an empty one, and it costs as much as a kilobyte."""
-    end, _ = pair(side, max_size=None)
-    payload = b"\x03\x00" * 4000 + b"\x00"
-    end.receive_data(encode_frame(BINARY, payload, rsv=RSV1, masked=side == "server"))
-    parts = 0
-    message: Event | None = None
-    while message is None:
-        end.set_budget(100_000)
-        message = end.next_event()
-        parts += 1
-    assert message == b""
-    assert parts >= 50
 
 
 @both_sides

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -292,6 +292,28 @@ def test_a_second_signal_ends_a_handler_that_blocks_the_event_loop(
         status, output, errors = running.end()
         assert (status, output) == (1, "")
         assert f"in {kind}" in errors  # it shows where
+
+
+def test_a_pipe_that_nobody_reads_holds_up_no_end(program: Callable) -> None:
+    with program("blocker", 600) as running, running.connect() as sock:
+        sock.sendall(b"\x81\x80\0\0\0\0")
+        assert running.process.stdout.readline() == "blocked\n"
+        fill_stderr_of(running.process.pid)
+        running.process.send_signal(signal.SIGTERM)
+        time.sleep(0.1)  # else the two might be one
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(PATIENCE) == 1
+
+
+def fill_stderr_of(pid: int) -> None:
+    """Write to the pipe that is a process's stderr until it takes no more."""
+    pipe = os.open(f"/proc/{pid}/fd/2", os.O_WRONLY | os.O_NONBLOCK)
+    try:
+        with suppress(BlockingIOError):
+            while True:
+                os.write(pipe, b"x")
+    finally:
+        os.close(pipe)
 
 
 def test_more_signals_change_nothing(program: Callable) -> None:

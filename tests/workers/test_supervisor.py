@@ -317,6 +317,35 @@ def test_a_worker_whose_loop_stands_still_is_replaced(serving: Callable) -> None
     assert not any(map(is_alive, (first, second)))
 
 
+def test_a_worker_that_stands_still_while_it_retires_is_killed(serving: Callable) -> None:
+    """Although there is no end to its grace."""
+    program = serving(grace=None, heartbeat_timeout=2)
+    old = program.workers(2)[0]
+    retire_with_a_handler_that_stays(program, old)
+    os.kill(old, signal.SIGSTOP)
+    assert program.wait_for(rf"WARNING worker 1 \(process {old}\) (.*)") == [
+        "ended: killed, its event loop stood still for 2 s"
+    ]
+    program.workers(4)  # the restart goes on
+
+
+def test_a_worker_that_crashes_while_it_retires_is_told(serving: Callable) -> None:
+    program = serving(grace=None)
+    old = program.workers(2)[0]
+    retire_with_a_handler_that_stays(program, old)
+    os.kill(old, signal.SIGKILL)
+    assert program.wait_for(rf"WARNING worker 1 \(process {old}\) (.*)") == ["ended: SIGKILL"]
+    program.workers(4)
+
+
+def retire_with_a_handler_that_stays(program: Program, pid: int) -> None:
+    with connect_to(program, pid) as sock:
+        say(sock, "stubborn")
+        program.wait_for("stubborn")
+        program.send(signal.SIGHUP)
+        assert sock.recv(100) == GOING_AWAY
+
+
 def test_nobody_is_blamed_when_all_stood_still(serving: Callable) -> None:
     """As after Ctrl-Z and fg."""
     program = serving(heartbeat_timeout=2)
@@ -349,6 +378,31 @@ def test_a_port_that_is_taken_is_an_error(serving: Callable, start: Start) -> No
     program = start(PROGRAM, str(port), "{}")
     assert program.end() == 1
     assert program.found("OSError: .*in use")
+
+
+HASTY = """
+import os, signal
+from wsproto_async import run
+
+set_handler = signal.signal
+
+def set_handler_and_send(number, handler):
+    previous = set_handler(number, handler)
+    if number == signal.SIGTERM and os.getpid() == supervisor:
+        signal.signal = set_handler
+        os.kill(supervisor, signal.SIGTERM)
+    return previous
+
+async def handler(ws): ...
+
+supervisor = os.getpid()
+signal.signal = set_handler_and_send
+run(handler, 0, workers=2)
+"""
+
+
+def test_a_signal_may_come_as_soon_as_it_is_handled(start: Start) -> None:
+    assert start(HASTY).end() == 0
 
 
 UNREADY = """

@@ -149,11 +149,18 @@ class Acceptor:
             self._reserve = _open_reserve()
 
     def beside(self, sock: socket.socket) -> Acceptor:
-        """Accept on another listening socket as on this one."""
+        """Accept on another listening socket as on this one.
+
+        Raises OSError, and closes it, if it cannot be watched.
+        """
         send_small_frames_at_once(sock)
         sock.setblocking(False)
         acceptor = Acceptor(self._loop, sock, self._make, self._log, self._is_plain)
-        acceptor.resume()
+        try:
+            acceptor.resume()
+        except BaseException:
+            acceptor.close()
+            raise
         return acceptor
 
     def close_reserve(self) -> None:

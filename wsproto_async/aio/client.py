@@ -28,7 +28,7 @@ from .opening import open_connection, unfinished_refusal
 from .protocol import WebSocketProtocol
 from .proxy import connect_through
 from .reconnect import ProcessException, is_transient, reconnect
-from .settings import Compression, Settings, all_extensions, check_limit, check_timeout
+from .settings import Compression, Settings, all_extensions, all_of, check_limit, check_timeout
 from .websocket import WebSocket
 
 __all__ = ["connect", "unix_connect"]
@@ -112,7 +112,7 @@ class connect:
         self._headers = Headers(additional_headers)
         self._make_connection = partial(
             ClientConnection,
-            subprotocols=subprotocols,
+            subprotocols=all_of(subprotocols),
             extensions=all_extensions(extensions, compression),
             origin=origin,
             user_agent_header=user_agent_header,

@@ -8,6 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from ..handshake.http11 import without_query
+from .address import host_of
 
 if TYPE_CHECKING:
     from .protocol import ProtocolCore
@@ -41,6 +42,10 @@ class Log:
     def has_info(self) -> bool:
         """Tell if INFO is written at all."""
         return self._logger.isEnabledFor(logging.INFO)
+
+    def has_debug(self) -> bool:
+        """Tell if DEBUG is written at all."""
+        return self._logger.isEnabledFor(logging.DEBUG)
 
     def debug(self, message: str, *args: object) -> None:
         """Write a line of what is of interest to who looks for a fault."""
@@ -114,15 +119,16 @@ def who(protocol: ProtocolCore) -> str:
     The address is that of a proxy's client where the proxy is trusted. Queries hold tokens.
     """
     address = protocol.client_address or protocol.transport.get_extra_info("peername")
-    name = f"{address[0]}:{address[1]}" if isinstance(address, tuple) else "unix"
+    name = host_of(address)
+    if isinstance(address, tuple):
+        name = f"{name}:{address[1]}"
     request = protocol.connection.request
     return name if request is None else f"{name} {_shortened(without_query(request.path))}"
 
 
 def one_line(text: object) -> str:
     """Return what an error says in characters that any log can hold, and not too many."""
-    escaped = str(text).encode("ascii", "backslashreplace").decode()
-    return _shortened(escaped.replace("\n", "\\n"))
+    return _shortened(str(text).encode("unicode_escape").decode())
 
 
 def _shortened(text: str) -> str:

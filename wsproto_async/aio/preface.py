@@ -8,6 +8,7 @@ from typing import cast
 from ..exceptions import InvalidMessage
 from ..handshake.forwarded import TrustedProxies
 from ..handshake.proxy_protocol import ProxyHeaderReader
+from .address import host_of
 from .log import who
 from .protocol import ProtocolCore
 from .stream import StreamProtocol
@@ -38,8 +39,7 @@ class Preface(StreamProtocol, asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._lower.connection_made(transport)
-        address = transport.get_extra_info("peername")
-        host = address[0] if isinstance(address, tuple) else "unix"
+        host = host_of(transport.get_extra_info("peername"))
         if host not in self._proxies:
             self._hang_up(f"{host} is none of the trusted proxies")
 

@@ -34,6 +34,7 @@ cdef class ProtocolCore(StreamProtocol):
     cdef object spare
     cdef readonly object transport
     cdef readonly unsigned long long bytes_received
+    cdef unsigned long long _dropped
     cdef public object frame_progress
     cdef public object send_progress
     cdef public long long tick
@@ -55,6 +56,7 @@ cdef class ProtocolCore(StreamProtocol):
     cpdef buffer_updated(self, Py_ssize_t nbytes)
     @cython.locals(turns=Turns)
     cdef _received(self, Py_ssize_t size)
+    cdef bint _has_dropped_too_much(self, Py_ssize_t size) except -1
     cdef _watch_frame(self)
     cdef _parse_and_wake(self)
     @cython.locals(connection=Connection, queue=ReceiveQueue)

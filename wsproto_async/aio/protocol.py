@@ -25,7 +25,7 @@ from .log import who
 from .progress import FrameProgress, SendProgress
 from .sender import Sender
 from .settings import Settings, Timeouts, changed
-from .stream import StreamProtocol
+from .stream import DROP_LIMIT, StreamProtocol
 from .timer import Deadline
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class ProtocolCore(StreamProtocol):
     __slots__ = (
         "_arrival",
         "_deadline",
+        "_dropped",
         "_is_awaited",
         "_is_behind",
         "_is_ended",
@@ -126,6 +127,7 @@ class ProtocolCore(StreamProtocol):
         self.send_progress: SendProgress | None = None
         self.is_reading_paused = False
         self._deadline: Deadline = _OPENING
+        self._dropped = 0
         self.tick = 0
         self.place = 0
         self.bytes_received = 0
@@ -160,6 +162,8 @@ class ProtocolCore(StreamProtocol):
 
     def _received(self, size: int) -> None:
         self.bytes_received += size
+        if (self._is_ended or self.connection.eof_due) and self._has_dropped_too_much(size):
+            return
         if not (self._was_full_read or self.is_reading_on):
             turns = self._shared.turns
             self.connection.set_budget(turns.budget)
@@ -178,6 +182,15 @@ class ProtocolCore(StreamProtocol):
         if self._is_awaited and self._has_arrived():
             self._arrival.arrive()  # the handler runs now
         self.sender.uncork()
+
+    def _has_dropped_too_much(self, size: int) -> bool:
+        """Count input that nobody looks at; tell if the connection has been aborted for it."""
+        self._dropped += size
+        if self._dropped <= DROP_LIMIT:
+            return False
+        self.settings.log.debug("went on sending: %s", who(self))
+        self.abort()
+        return True
 
     def _watch_frame(self) -> None:
         """Let a frame that has begun be watched."""

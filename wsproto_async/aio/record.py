@@ -66,14 +66,16 @@ class Record:
         """A request has been answered by another status than 101."""
         self._refused += 1
         if response.status < 400:
-            self._log.debug("answered: %s %d", who(protocol), response.status)
+            if self._log.has_debug():
+                self._log.debug("answered: %s %d", who(protocol), response.status)
         elif self._log.has_info():
             self._log.info("refused: %s %d %s", who(protocol), response.status, one_line(why))
 
     def failed(self, protocol: ProtocolCore, why: object) -> None:
         """There is no request, or nobody waits for the answer: all day long on a public port."""
         self._refused += 1
-        self._log.debug("handshake failed: %s %s", who(protocol), one_line(why))
+        if self._log.has_debug():
+            self._log.debug("handshake failed: %s %s", who(protocol), one_line(why))
 
     def gone(self, ws: WebSocket) -> None:
         """A connection is gone, open or not."""

@@ -22,7 +22,7 @@ from .bind import SocketFile, bind, bind_unix, hosts_of, set_user_timeout
 from .log import Log, LoggerLike
 from .probes import Probes
 from .server import Handler, Server
-from .settings import Compression, Settings, all_extensions, check_limit
+from .settings import Compression, Settings, all_extensions, all_of, check_limit
 from .upgrade import Hooks, ProcessRequest, ProcessResponse, SelectSubprotocol
 
 __all__ = ["serve", "unix_serve"]
@@ -150,6 +150,7 @@ class serve:
             raise TypeError(f"handler must be a coroutine function, not {handler!r}")
         if isinstance(subprotocols, str):
             raise TypeError("subprotocols must be a sequence of strings, not a string")
+        origins, allowed_hosts = all_of(origins), all_of(allowed_hosts)
         check_origins(origins)
         check_allowed_hosts(allowed_hosts)
         check_limit("max_size", max_size)
@@ -169,7 +170,7 @@ class serve:
             ServerConnection,
             origins=origins,
             allowed_hosts=allowed_hosts,
-            subprotocols=subprotocols,
+            subprotocols=all_of(subprotocols),
             extensions=all_extensions(extensions, compression),
             server_header=server_header,
             max_size=max_size,
@@ -180,6 +181,7 @@ class serve:
         hooks = Hooks(tuple(process_request), process_response, select_subprotocol)
         limits = Limits(max_handshakes, max_connections, max_connections_per_address)
         probes = Probes(liveness, readiness)
+        trusted_proxies = all_of(trusted_proxies)
         proxies = TrustedProxies(trusted_proxies)
         if proxy_protocol and not trusted_proxies:
             raise ValueError("proxy_protocol needs trusted_proxies")

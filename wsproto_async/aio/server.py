@@ -20,6 +20,7 @@ from ..handshake.server import refusal
 from ..sansio.server import ServerConnection
 from ..sansio.state import CONNECTING, OPEN
 from .acceptor import Acceptor
+from .address import host_of
 from .admission import Admission
 from .bind import set_user_timeout
 from .flow import Waiters
@@ -105,15 +106,20 @@ class Server:
     def listen_beside(self, sockets: Sequence[socket]) -> None:
         """Accept on these listening sockets too, in place of those of the call before.
 
-        They are closed when nothing is accepted on them any more.
+        They are closed when nothing is accepted on them any more. What cannot be watched is closed
+        at once: the log tells.
         """
         for acceptor in self._beside:
             acceptor.close()
         own = self._listeners[0]
         assert isinstance(own, Acceptor)
+        self._beside = []
         for sock in sockets:
             set_user_timeout(sock, self._settings.send_timeout)
-        self._beside = [own.beside(sock) for sock in sockets]
+            try:
+                self._beside.append(own.beside(sock))
+            except OSError as exc:
+                self._log.warning("cannot accept on a lent socket: %s", exc)
 
     def stop_listening(self) -> None:
         """Accept no more connections."""
@@ -411,7 +417,7 @@ class Server:
     def _find_client(self, protocol: ProtocolCore, request: Request) -> str:
         """Return the address that the request comes from; raises InvalidHeader."""
         address = protocol.client_address or protocol.transport.get_extra_info("peername")
-        host: str = address[0] if isinstance(address, tuple) else "unix"
+        host = host_of(address)
         client = self._proxies.client(host, request.headers)
         if client != host:
             protocol.client_address = client, 0

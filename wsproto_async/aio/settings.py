@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
-from typing import Final, Literal, TypedDict
+from typing import Any, Final, Literal, TypedDict
 
 from ..extensions.base import Extension
 from ..extensions.permessage_deflate import PerMessageDeflate
@@ -17,6 +17,7 @@ __all__ = [
     "Settings",
     "Timeouts",
     "all_extensions",
+    "all_of",
     "changed",
     "check_limit",
     "check_timeout",
@@ -88,6 +89,11 @@ def check_limit(name: str, limit: int | None, least: int = 0) -> None:
         raise TypeError(f"{name} must be an integer or None, not {limit!r}")
     if limit < least:
         raise ValueError(f"{name} must be at least {least}, not {limit}")
+
+
+def all_of(items: Any) -> Any:
+    """Return what an iterable gives, for more than one pass; a string and None as they are."""
+    return items if items is None or isinstance(items, str) else tuple(items)
 
 
 def all_extensions(extensions: Sequence[Extension], compression: Compression) -> Extensions:

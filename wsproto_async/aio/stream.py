@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from .shared import shared
 
-__all__ = ["StreamProtocol"]
+__all__ = ["DROP_LIMIT", "StreamProtocol"]
+
+DROP_LIMIT: Final = 2**26
+"""Bytes that a peer may go on sending after the end of its input.
+
+Who was in the middle of a large message shall read our last words when it is through. To read so
+much, and drop it, takes some 15 ms.
+"""
 
 
 class StreamProtocol:

@@ -17,6 +17,7 @@ cdef class TLSCore(StreamProtocol):
     cdef bytes _held
     cdef Py_ssize_t _held_from
     cdef Py_ssize_t _missing
+    cdef unsigned long long _dropped
     cdef list _unsent
     cdef object _context
     cdef object _error

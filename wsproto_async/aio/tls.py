@@ -12,7 +12,7 @@ import ssl
 from contextlib import suppress
 from typing import Any, Final, cast
 
-from .stream import StreamProtocol
+from .stream import DROP_LIMIT, StreamProtocol
 
 __all__ = ["TLSCore", "TLSTransport"]
 
@@ -33,6 +33,7 @@ class TLSCore(StreamProtocol):
 
     __slots__ = (
         "_context",
+        "_dropped",
         "_error",
         "_held",
         "_held_from",
@@ -78,6 +79,7 @@ class TLSCore(StreamProtocol):
         self._held_from = 0
         self._missing = 0  # bytes of the record that OpenSSL has the beginning of
         self._unsent: list[bytes] | None = []  # until the handshake is done
+        self._dropped = 0
         self._error: Exception | None = None
         self._is_open = False
         self._is_paused = False
@@ -96,8 +98,11 @@ class TLSCore(StreamProtocol):
             self._go_on()  # a client begins
 
     def buffer_updated(self, nbytes: int) -> None:
-        if self._is_closing:
-            return  # all that is waited for is the end
+        if self._is_closing:  # all that is waited for is the end
+            self._dropped += nbytes
+            if self._dropped > DROP_LIMIT:
+                self.abort()
+            return
         # The inbox is about to be used for what becomes of it.
         data = bytes(self._inbox.view[:nbytes])
         self._held = self._held[self._held_from :] + data if self._held else data

@@ -297,7 +297,12 @@ cdef class SocketTransport(Watched):
 
 
 cdef object name_of(const unsigned char *address, int size):
-    """Return what Python makes of a ``sockaddr_in`` or ``sockaddr_in6``; else the empty string."""
+    """Return what Python makes of a ``sockaddr_in`` or ``sockaddr_in6``; else the empty string.
+
+    None if there is no address: the peer had gone.
+    """
+    if size == 0:
+        return None
     if size == 16:
         host = PyUnicode_FromFormat(
             "%d.%d.%d.%d", address[4], address[5], address[6], address[7]
@@ -331,6 +336,7 @@ cdef SocketTransport transport_of(
     transport._sock = sock
     if size >= 2 and (<sockaddr *>peer).sa_family == AF_UNIX:
         transport._peer_path = path_of(peer[:size])
+        transport._peer_size = 2
     elif size <= _MAX_ADDRESS:
         memcpy(transport._peer, peer, size)
         transport._peer_size = size

@@ -16,7 +16,7 @@ from ..aio.serve import serve
 from ..aio.server import Handler
 from ..aio.websocket import WebSocket
 from ..workers.process import EXIT_USAGE
-from ..workers.run import run_loaded
+from ..workers.run import LONGEST, run_loaded
 from . import application
 
 __all__ = ["add_to"]
@@ -47,8 +47,6 @@ _PASSED_ON: Final = (
     "ping_timeout",
     "readiness",
 )
-
-_LONGEST: Final = 86400  # seconds
 
 
 def add_to(commands: Any) -> None:
@@ -139,7 +137,7 @@ def _number(
 
 
 def _seconds(least: float) -> Callable[[str], Any]:
-    return _number(float, least, _LONGEST)
+    return _number(float, least, LONGEST)
 
 
 def _serve(arguments: argparse.Namespace) -> int:

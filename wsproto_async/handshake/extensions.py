@@ -81,12 +81,13 @@ def check_extensions(extensions: Sequence[Extension]) -> Extensions:
     """
     if isinstance(extensions, Extensions):
         return extensions
-    for extension in extensions:
+    checked = Extensions(extensions)
+    for extension in checked:
         if not isinstance(extension, Extension):
             raise TypeError(f"extensions must hold Extension objects, not {extension!r}")
-    if len({extension.name for extension in extensions}) < len(extensions):
+    if len({extension.name for extension in checked}) < len(checked):
         raise ValueError("extensions are not all different")
-    return Extensions(extensions)
+    return checked
 
 
 def format_offers(extensions: Sequence[Extension]) -> str:

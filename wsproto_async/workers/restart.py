@@ -66,10 +66,10 @@ class RollingRestart:
             self._retiring = old
             self._retire(old)
 
-    def worker_ended(self, worker: WorkerProcess, how: str) -> bool:
+    def worker_ended(self, worker: WorkerProcess, how: str, is_failure: bool) -> bool:
         """Tell if that is the business of the restart."""
         if worker is self._retiring:
-            if worker.why_killed:
+            if is_failure:
                 _logger.warning("%s ended: %s", worker, how)
             self._retiring = None
             self._renew_next()

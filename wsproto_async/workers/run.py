@@ -18,13 +18,15 @@ from .sockets import bind_each
 from .systemd import listening_sockets
 from .worker import BEAT, in_touch
 
-__all__ = ["Load", "run", "run_loaded"]
+__all__ = ["LONGEST", "Load", "run", "run_loaded"]
 
 Load = Callable[[], tuple[Handler, dict[str, Any]]]
 """Called in each process that serves, once: returns the handler, and further options of serve."""
 
+LONGEST: Final = 86_400.0
+"""Seconds, a day: what the system calls for timers take, and no mistake for None."""
+
 _BINDING: Final = ("host", "reuse_port", "backlog")
-_DAY: Final = 86_400.0  # what the system calls for timers take, and no mistake for None
 
 
 def run(
@@ -134,8 +136,8 @@ def run_loaded(
 
 def _check(name: str, seconds: float | None, least: float) -> None:
     check_timeout(name, seconds)
-    if seconds is not None and not least <= seconds <= _DAY:
-        raise ValueError(f"{name} must be at least {least:g} s and at most {_DAY:g} s, or None")
+    if seconds is not None and not least <= seconds <= LONGEST:
+        raise ValueError(f"{name} must be at least {least:g} s and at most {LONGEST:g} s, or None")
 
 
 def _check_fork() -> None:

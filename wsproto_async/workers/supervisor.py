@@ -84,15 +84,16 @@ class Supervisor:
         self._awake.setblocking(False)
         self._waker.setblocking(False)
         self._selector.register(self._awake, selectors.EVENT_READ, self._read_signals)
-        previous = {number: signal.signal(number, ignore) for number in SUPERVISED}
+        # The descriptor is there as long as the handlers are, which lose what comes without it.
         previous_descriptor = signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
+        previous = {number: signal.signal(number, ignore) for number in SUPERVISED}
         with self._awake, self._waker:
             try:
                 yield
             finally:
-                signal.set_wakeup_fd(previous_descriptor)
                 for number, handler in previous.items():
                     signal.signal(number, handler)
+                signal.set_wakeup_fd(previous_descriptor)
 
     def _wait(self) -> float:
         """Wait for something to happen, deal with it, and return when it was."""
@@ -206,23 +207,24 @@ class Supervisor:
             notify("READY=1")
 
     def _worker_ended(self, worker: WorkerProcess, status: int) -> None:
+        code = os.waitstatus_to_exitcode(status)
+        is_failure = code not in _STOPPED
         how = describe(status)
         if worker.why_killed:
             how = f"killed, {worker.why_killed}"
         if worker is worker.slot.worker:
             worker.slot.worker = None
         if self._is_stopping:
-            if os.waitstatus_to_exitcode(status) not in _STOPPED:
+            if is_failure:
                 _logger.warning("%s ended: %s", worker, how)
                 self._status = self._status or 1
             return
         if not self._has_served:
             _logger.error("%s ended before it was ready: %s; giving up", worker, how)
-            code = os.waitstatus_to_exitcode(status)
             self._status = code if code >= 0 else 1
             self._stop()
             return
-        if not self._restart.worker_ended(worker, how):
+        if not self._restart.worker_ended(worker, how, is_failure):
             self._replace(worker, how)
         self._lend()
 

@@ -8,6 +8,7 @@ the stream is the end of the supervisor.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -42,6 +43,8 @@ _TLS_HANDSHAKES: Final = 0.5
 
 UNTIL_GRACE: Final = _TLS_HANDSHAKES + _HANDSHAKES
 """Seconds that a worker which retires may take until the grace for its handlers begins."""
+
+_logger = logging.getLogger("wsproto_async.workers")
 
 
 @contextmanager
@@ -81,11 +84,11 @@ class _Contact:
     def _read(self) -> None:
         flags = getattr(socket, "MSG_CMSG_CLOEXEC", 0)  # where sockets are lent, it is there
         try:
-            told, descriptors, _, _ = socket.recv_fds(self._channel, 1, MOST_LENT, flags)
+            told, descriptors, came, _ = socket.recv_fds(self._channel, 1, MOST_LENT, flags)
         except BlockingIOError:
             return
         except ConnectionError:
-            told, descriptors = b"", []
+            told, descriptors, came = b"", [], 0
         lent = [socket.socket(fileno=each) for each in descriptors]
         if not told:
             self._loop.remove_reader(self._channel)
@@ -95,6 +98,12 @@ class _Contact:
                 sock.close()
         elif told == RETIRE:
             self._retiring = self._loop.create_task(self._retire())
+        elif told == LEND and came & socket.MSG_CTRUNC:
+            # With no descriptor left for a socket there is none for its connections either.
+            _logger.warning("lent sockets are not accepted on: there is no room for all of them")
+            for sock in lent:
+                sock.close()
+            self._server.listen_beside(())
         elif told == LEND:
             self._server.listen_beside(lent)
 
