@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from typing import Final
 
 from ..codec.frames import encode_frame
 from ..extensions.base import Codec
-from ..sansio.state import State
+from ..sansio.state import OPEN
 from .data import Data, encode_data
 from .websocket import WebSocket
 
 __all__ = ["broadcast"]
-
-_OPEN: Final = State.OPEN
 
 
 def broadcast(
@@ -36,7 +33,7 @@ def broadcast(
     for ws in websockets:
         protocol = ws._protocol
         connection = protocol.connection
-        if connection.state is _OPEN:
+        if connection.state is OPEN:
             sender = protocol.sender
             if sender.is_slow():
                 protocol.close(1013, "too slow")

@@ -11,7 +11,7 @@ import asyncio
 from typing import Final
 
 from ..sansio.connection import Connection
-from ..sansio.state import State
+from ..sansio.state import OPEN
 from .flow import ReceiveQueue, Waiters
 from .thread import current_thread
 
@@ -220,7 +220,7 @@ class Sender:
     def message_sent(self) -> None:
         """A fragmented message is complete, or broken off: it is others' turn."""
         pushed, self._pushed = self._pushed, None
-        if self._connection.state is State.OPEN:
+        if self._connection.state is OPEN:
             for frame in pushed or ():
                 self.push(frame)
         self.wake()
