@@ -16,6 +16,7 @@ from setuptools.command.build_ext import build_ext
 
 BUILD = os.environ.get("WSPROTO_ASYNC_BUILD", "")
 SOURCES = [
+    "aio/admission.py",
     "aio/arrival.py",
     "aio/broadcast.py",
     "aio/call.pyx",
@@ -27,18 +28,23 @@ SOURCES = [
     "aio/inbox.pyx",
     "aio/prepared.py",
     "aio/protocol.py",
+    "aio/record.py",
     "aio/sender.py",
     "aio/shared.py",
     "aio/size.pyx",
     "aio/stream.py",
-    "aio/tls.py",
     "aio/thread.pyx",
+    "aio/timer.py",
+    "aio/tls.py",
     "aio/turns.py",
     "aio/websocket.py",
     "codec/frames.py",
     "codec/mask.pyx",
     "codec/parser.py",
     "codec/utf8.py",
+    "handshake/headers.py",
+    "handshake/http11.py",
+    "handshake/server.py",
     "sansio/buffer.py",
     "sansio/client.py",
     "sansio/connection.py",
@@ -48,16 +54,10 @@ SOURCES = [
 ]
 # A connection passes through these once: compiled as they are, they need no .pxd.
 SOURCES += [
-    "aio/admission.py",
     "aio/keepalive.py",
     "aio/pings.py",
-    "aio/record.py",
     "aio/server.py",
-    "aio/timer.py",
     "aio/upgrade.py",
-    "handshake/headers.py",
-    "handshake/http11.py",
-    "handshake/server.py",
 ]
 if sys.platform == "linux":  # which has epoll
     SOURCES += ["aio/poller.pyx", "aio/transport.pyx"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 from typing import Any
 
@@ -163,16 +164,21 @@ async def test_tokens_are_not_in_the_log(caplog: pytest.LogCaptureFixture) -> No
     assert "s3cret" not in caplog.text
 
 
+# Our own transport is told the address with the connection; a loop's asks for it, too late.
+GONE = r"(unknown|127\.0\.0\.1(:\d+)?)"
+
+
 def connect_and_reset(port: int) -> None:
     """Be gone before anybody has looked at the connection."""
     RawPeer(socket.create_connection(("127.0.0.1", port))).reset()
 
 
-async def test_a_peer_that_has_gone_is_unknown(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_peer_that_has_gone_leaves_a_line(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "wsproto_async")
     async with serve(lambda ws: None, 0) as server:
         connect_and_reset(server.port)
-        await until(lambda: "handshake failed: unknown connection closed" in caplog.text)
+        line = rf"handshake failed: {GONE} connection closed"
+        await until(lambda: re.search(line, caplog.text) is not None)
 
 
 async def test_a_peer_that_has_gone_is_no_trusted_proxy(caplog: pytest.LogCaptureFixture) -> None:
@@ -180,7 +186,8 @@ async def test_a_peer_that_has_gone_is_no_trusted_proxy(caplog: pytest.LogCaptur
     options = {"trusted_proxies": ["unix"], "proxy_protocol": True}
     async with serve(lambda ws: None, 0, **options) as server:
         connect_and_reset(server.port)
-        await until(lambda: "unknown is none of the trusted proxies" in caplog.text)
+        line = rf"{GONE} is none of the trusted proxies"
+        await until(lambda: re.search(line, caplog.text) is not None)
 
 
 @pytest.mark.parametrize(

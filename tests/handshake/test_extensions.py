@@ -191,3 +191,12 @@ def test_what_can_be_offered() -> None:
     for wrong in (PerMessageDeflate, "permessage-deflate", None):
         with pytest.raises(TypeError, match=r"^extensions must hold Extension objects, not "):
             check_extensions([wrong])
+
+
+def test_what_was_checked_is_not_checked_again() -> None:
+    class Unhashable(Plain):
+        __hash__ = None  # type: ignore[assignment]
+
+    checked = check_extensions([Unhashable()])
+    assert list(checked) == [checked[0]]
+    assert check_extensions(checked) is checked

@@ -219,6 +219,12 @@ def test_other_origins_are_refused_by_default() -> None:
     assert requested(build({"Origin": "http://evil"})).accept().status == 403
 
 
+def test_a_server_header_that_http_cannot_carry() -> None:
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"^value of header Server holds a character "):
+            ServerConnection(server_header="me\r\nSet-Cookie: a=b")
+
+
 def test_the_server_header_stands_in_every_response() -> None:
     accepting = requested(server_header="me/1")
     accepting.send_response(accepting.accept())

@@ -7,7 +7,7 @@ from .protocol cimport ProtocolCore
 from .sender cimport Sender
 from .websocket cimport WebSocketCore
 
-cdef object _OPEN
+cdef object OPEN
 cdef object _POLICY
 
 

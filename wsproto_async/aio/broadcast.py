@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from ..sansio.state import State
+from ..sansio.state import OPEN
 from .data import Data, encode_data
 from .outbox import Policy
 from .prepared import PreparedMessage
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from .protocol import ProtocolCore
 
 __all__ = ["broadcast"]
-
-_OPEN: Final = State.OPEN
 
 
 def broadcast(
@@ -39,7 +37,7 @@ def broadcast(
     for ws in websockets:
         protocol = ws._protocol
         connection = protocol.connection
-        if connection.state is _OPEN:
+        if connection.state is OPEN:
             sender = protocol.sender
             frame = prepared.frame(connection.codec, ws.server is None)
             if sender.is_held_up():

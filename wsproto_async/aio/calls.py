@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Iterable
 from typing import TYPE_CHECKING
 
-from ..exceptions import ConnectionClosedOK
 from .data import Data, convert, encode_data, is_data
 from .fragments import send_fragments
 
@@ -34,16 +33,15 @@ async def receive_message(protocol: ProtocolCore, decode: bool | None) -> str | 
 
 async def receive_next(protocol: ProtocolCore) -> str | bytes:
     """As ``receive_message``; raises StopAsyncIteration after 1000 and 1001."""
-    try:
-        # What receive_message() does, without a second coroutine for each message.
-        while not protocol.has_message():
-            try:
-                await protocol.begin_wait()
-            finally:
-                protocol.end_wait()
-    except ConnectionClosedOK:
-        raise StopAsyncIteration from None
-    return protocol.take_message()
+    # What receive_message() does, without a second coroutine for each message.
+    while not protocol.is_over():
+        if protocol.has_message():
+            return protocol.take_message()
+        try:
+            await protocol.begin_wait()
+        finally:
+            protocol.end_wait()
+    raise StopAsyncIteration
 
 
 async def send_message(

@@ -2,7 +2,6 @@
 
 from warnings import warn
 
-from ..exceptions import ConnectionClosedOK
 from .data import convert
 from .fragments import send_fragments
 
@@ -42,17 +41,19 @@ cdef class Receive(Call):
         cdef Arrival arrival
         self.give_up()
         try:
-            while not protocol.has_message():
+            while True:
+                if self._is_iteration and protocol.is_over():
+                    raise StopAsyncIteration
+                if protocol.has_message():
+                    break
                 arrival = protocol.begin_wait()
                 if arrival._asyncio_future_blocking:
                     self._is_waiting = True
                     self.value = arrival
                     return True
                 protocol.end_wait()
-        except BaseException as error:
+        except BaseException:
             self._protocol = None
-            if self._is_iteration and isinstance(error, ConnectionClosedOK):
-                raise StopAsyncIteration from None
             raise
         if self._decode is None:
             self.value = protocol.take_message()

@@ -9,7 +9,7 @@ cdef double _SLICE
 cdef Py_ssize_t _GLANCE
 cdef Py_ssize_t _JOINED
 cdef Py_ssize_t _OVERHEAD
-cdef object _OPEN
+cdef object OPEN
 
 
 cdef class Fanout:

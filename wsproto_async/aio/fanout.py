@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Final
 
 from ..extensions.base import Codec
-from ..sansio.state import State
+from ..sansio.state import OPEN
 from .flow import Waiters
 from .outbox import OVERHEAD, Policy
 from .prepared import PreparedMessage
@@ -27,7 +27,6 @@ _SLICE: Final = 0.004  # seconds
 _GLANCE: Final = 32  # frames or writes between two looks at the clock
 _OVERHEAD: Final = OVERHEAD
 _JOINED: Final = 65536  # bytes that go out in one write
-_OPEN: Final = State.OPEN
 
 
 class Fanout:
@@ -182,7 +181,7 @@ class _Batch:
             protocol = targets[self._count]
             self._count += 1
             connection = protocol.connection
-            if connection.state is not _OPEN:
+            if connection.state is not OPEN:
                 continue
             sender = protocol.sender
             if sender.is_held_up():
@@ -233,7 +232,7 @@ class _Batch:
 
 def _give(protocol: ProtocolCore, message: PreparedMessage, policy: Policy) -> None:
     connection = protocol.connection
-    if connection.state is not _OPEN:
+    if connection.state is not OPEN:
         return
     sender = protocol.sender
     frame = message.frame(connection.codec, False)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..exceptions import ConcurrencyError
-from ..sansio.state import State
+from ..sansio.state import OPEN
 from .log import who
 from .pings import Pings
 from .timer import Deadline
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .protocol import ProtocolCore
 
 __all__ = ["Keepalive"]
+
+_PING: Final = Deadline.PING
 
 
 class Keepalive(Pings):
@@ -44,8 +46,8 @@ class Keepalive(Pings):
 
     def schedule(self, protocol: ProtocolCore) -> None:
         """Plan the next ping."""
-        if protocol.connection.state is State.OPEN:
-            protocol.set_deadline(protocol.settings.ping_interval, Deadline.PING)
+        if protocol.connection.state is OPEN:
+            protocol.set_deadline(protocol.settings.ping_interval, _PING)
 
     def pong_received(self, protocol: ProtocolCore, payload: bytes) -> None:
         """A pong has come, asked for or not."""

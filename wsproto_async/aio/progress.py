@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ..sansio.state import State
+from ..sansio.state import OPEN
 from .log import who
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class FrameProgress(_Progress):
         protocol = self._protocol
         connection = protocol.connection
         if (
-            connection.state is not State.OPEN
+            connection.state is not OPEN
             or protocol.is_reading_paused
             or not connection.is_amid_frame()
         ):

@@ -5,10 +5,14 @@ from .arrival cimport Arrival
 from .flow cimport ReceiveQueue
 from .sender cimport Sender
 from .stream cimport StreamProtocol
+from .timer cimport SharedTimer
 from .turns cimport Turns
 
-cdef object _OPEN
+cdef object CONNECTING
+cdef object OPEN
+cdef object _OPENING
 cdef object _ANSWER
+cdef object _CLOSING
 cdef Py_ssize_t _FULL_READ
 
 
@@ -20,7 +24,7 @@ cdef class ProtocolCore(StreamProtocol):
     cdef object _read_limit
     cdef ReceiveQueue _queue
     cdef Arrival _arrival
-    cdef readonly object timer
+    cdef readonly SharedTimer timer
     cdef readonly object keepalive
     cdef object _deadline
     cdef public object task
@@ -69,7 +73,13 @@ cdef class ProtocolCore(StreamProtocol):
     cpdef Arrival begin_wait(self, bint part=*)
     cpdef end_wait(self)
     cpdef bint has_message(self, bint part=*) except -1
+    cpdef bint is_over(self) except -1
     cpdef peek_message(self)
     cpdef take_message(self)
     cpdef take_part(self)
+    cpdef set_deadline(self, object delay, object deadline)
+    cpdef handshake_completed(self)
+    cpdef close(self, object code, object reason)
+    cpdef begin_end(self)
+    cpdef unsigned long long messages_received(self) except? 0
     cdef _release(self)

@@ -16,7 +16,7 @@ from ..exceptions import ConcurrencyError, InvalidState
 from ..sansio.client import ClientConnection
 from ..sansio.events import Close, Event, Ping, Pong
 from ..sansio.server import ServerConnection
-from ..sansio.state import State
+from ..sansio.state import CONNECTING, OPEN
 from .arrival import Arrival
 from .drive import drive
 from .flow import ReceiveQueue
@@ -37,8 +37,9 @@ __all__ = ["Owner", "ProtocolCore", "WebSocketProtocol"]
 _ANSWER_TIME: Final = 1.0  # seconds to answer what came before a violation
 _PENDING_LIMIT: Final = 65536  # bytes that may follow a request before it is answered
 _FULL_READ: Final = 2**18  # bytes; after fewer nothing more is there to be read in the same turn
-_OPEN: Final = State.OPEN
+_OPENING: Final = Deadline.OPEN
 _ANSWER: Final = Deadline.ANSWER
+_CLOSING: Final = Deadline.CLOSE
 
 
 class Owner(Protocol):
@@ -127,7 +128,7 @@ class ProtocolCore(StreamProtocol):
         self.frame_progress: FrameProgress | None = None  # while there is a frame to watch
         self.send_progress: SendProgress | None = None
         self.is_reading_paused = False
-        self._deadline = Deadline.OPEN
+        self._deadline: Deadline = _OPENING
         self._dropped = 0
         self.tick = 0
         self.place = 0
@@ -150,7 +151,7 @@ class ProtocolCore(StreamProtocol):
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
         self.sender.attach(self.transport)
         self.transport.set_write_buffer_limits(high=self.settings.write_limit)
-        self.set_deadline(self.settings.open_timeout, Deadline.OPEN)
+        self.set_deadline(self.settings.open_timeout, _OPENING)
         self._owner.connection_made(self)
         self.sender.flush()
 
@@ -267,7 +268,7 @@ class ProtocolCore(StreamProtocol):
             else:
                 self._handle(event)
         if connection.is_failure_held() and self._deadline is not _ANSWER:
-            self.set_deadline(_ANSWER_TIME, Deadline.ANSWER)
+            self.set_deadline(_ANSWER_TIME, _ANSWER)
         if connection.output_size:
             self.sender.written()
         self._control_reading()
@@ -321,11 +322,11 @@ class ProtocolCore(StreamProtocol):
     def _control_reading(self) -> None:
         """Pause reading while what has arrived is more than anybody takes."""
         connection = self.connection
-        if connection.state is _OPEN:
+        if connection.state is OPEN:
             # recv() wants the message whole; else its pieces wait until somebody asks.
             wanted = self._is_awaited and not self._takes_part
             too_much = self._is_behind or (not wanted and connection.is_partial_held())
-        elif connection.state is State.CONNECTING:
+        elif connection.state is CONNECTING:
             # A response that a client reads bounds itself, and is taken when it is complete.
             too_much = (
                 isinstance(connection, ServerConnection) and connection.buffered > _PENDING_LIMIT
@@ -386,6 +387,10 @@ class ProtocolCore(StreamProtocol):
         if self.is_partly_received and not part:
             raise InvalidState("recv_streaming() has begun a message: it has to end it")
         return self._queue.count > 0
+
+    def is_over(self) -> bool:
+        """Tell if there will be no more messages, and nothing to complain of."""
+        return self._is_ended and not self._queue.count and self.connection.is_closed_ok()
 
     def peek_message(self) -> str | bytes:
         """Return the oldest message and leave it where it is."""
@@ -462,13 +467,13 @@ class ProtocolCore(StreamProtocol):
         """Begin the closing handshake, or abort what has not been opened; do nothing if closing."""
         if self.connection.is_failure_held():
             self._fail()
-        if self.connection.state is State.OPEN:
+        if self.connection.state is OPEN:
             self.sender.empty_outbox()
             self.connection.send_close(code, reason)
             self.sender.wake()
             self.begin_end()
             self._parse_and_wake()
-        elif self.connection.state is State.CONNECTING:
+        elif self.connection.state is CONNECTING:
             self.abort()
 
     def begin_end(self) -> None:
@@ -477,9 +482,9 @@ class ProtocolCore(StreamProtocol):
             return
         self.sender.flush()
         self._control_reading()
-        if self._deadline is not Deadline.CLOSE:
-            self.set_deadline(self.settings.close_timeout, Deadline.CLOSE)
-            self._deadline = Deadline.CLOSE
+        if self._deadline is not _CLOSING:
+            self.set_deadline(self.settings.close_timeout, _CLOSING)
+            self._deadline = _CLOSING
         if self.connection.eof_due and not self.transport.is_closing():
             # Half-closing lets the peer read our last words; input is dropped until it closes.
             try:

@@ -8,7 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..handshake.http11 import Response
-from ..sansio.state import State
+from ..sansio.state import CONNECTING, OPEN
 from .log import Log, one_line, who
 from .topics import TopicStats
 from .websocket import WebSocket
@@ -105,8 +105,8 @@ class Record:
         for ws in websockets:
             traffic = _sum(traffic, _traffic(ws))
         return ServerStats(
-            states.count(State.OPEN),
-            states.count(State.CONNECTING),
+            states.count(OPEN),
+            states.count(CONNECTING),
             self._accepted,
             self._refused,
             self.shed,

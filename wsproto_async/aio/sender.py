@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Final
 
 from ..sansio.connection import Connection
-from ..sansio.state import State
+from ..sansio.state import OPEN
 from .flow import ReceiveQueue, Waiters
 from .outbox import Outbox, Policy
 from .thread import current_thread
@@ -250,7 +250,7 @@ class Sender:
         connection = self._connection
         now = monotonic()
         while outbox is not None and not (self.is_gate_shut or connection.sending_message):
-            if connection.state is not State.OPEN:
+            if connection.state is not OPEN:
                 break
             size = 0
             while size < _CORK_LIMIT and (frame := outbox.take(now)) is not None:

@@ -20,7 +20,7 @@ from ..handshake.server import refusal
 from ..pubsub.publication import Position
 from ..pubsub.topic import Slow
 from ..sansio.server import ServerConnection
-from ..sansio.state import State
+from ..sansio.state import CONNECTING, OPEN
 from .acceptor import Acceptor
 from .address import host_of
 from .admission import Admission
@@ -152,13 +152,8 @@ class Server:
     @property
     def connections(self) -> frozenset[WebSocket]:
         """The open connections at this moment."""
-        is_open = State.OPEN
         return frozenset(
-            [
-                ws
-                for protocol, ws in self._websockets.items()
-                if protocol.connection.state is is_open
-            ]
+            [ws for protocol, ws in self._websockets.items() if protocol.connection.state is OPEN]
         )
 
     def is_serving(self) -> bool:
@@ -279,7 +274,7 @@ class Server:
 
     async def _shut_down(self, code: int, reason: str, grace: float | None, spread: float) -> None:
         for protocol in tuple(self._websockets):
-            if protocol.connection.state is State.CONNECTING:
+            if protocol.connection.state is CONNECTING:
                 self._turn_away_at_end(protocol)
         await self._close_all(code, reason, spread)
         if not await self._are_gone_within(grace):
@@ -401,7 +396,7 @@ class Server:
 
     def _turn_away(self, protocol: ProtocolCore, why: str) -> None:
         """Answer 503, and do not wait long for the peer to read it."""
-        if protocol.connection.state is not State.CONNECTING:
+        if protocol.connection.state is not CONNECTING:
             return
         if protocol.task is not None:
             protocol.task.cancel()
@@ -443,7 +438,7 @@ class Server:
             raise
         except Exception as exc:
             # A handler may leave it to us that its connection was closed.
-            if ws.state is State.OPEN or not _is_closed_error(exc):
+            if ws.state is OPEN or not _is_closed_error(exc):
                 self._log.exception("connection handler failed", who(protocol), exc)
         finally:
             protocol.is_closed_by_user = True
@@ -462,7 +457,7 @@ class Server:
         if response is None:
             response = await answer(ws, connection, self._hooks, self._log)
             why = connection.error
-        if connection.state is not State.CONNECTING:
+        if connection.state is not CONNECTING:
             return False  # the peer has gone, or the time is over
         if response.status != 101:
             self._refuse(protocol, response, why or response.reason)
@@ -499,7 +494,7 @@ class Server:
 
 
 def _connecting(protocols: Iterable[ProtocolCore]) -> list[ProtocolCore]:
-    return [each for each in protocols if each.connection.state is State.CONNECTING]
+    return [each for each in protocols if each.connection.state is CONNECTING]
 
 
 def _unavailable(why: str) -> HandshakeError:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypedDict
 
 from ..extensions.base import Extension
 from ..extensions.permessage_deflate import PerMessageDeflate
-from ..handshake.extensions import check_extensions
+from ..handshake.extensions import Extensions, check_extensions
 from .log import Log
 
 __all__ = [
@@ -96,15 +96,11 @@ def all_of(items: Any) -> Any:
     return items if items is None or isinstance(items, str) else tuple(items)
 
 
-def all_extensions(
-    extensions: Sequence[Extension], compression: Compression
-) -> tuple[Extension, ...]:
+def all_extensions(extensions: Sequence[Extension], compression: Compression) -> Extensions:
     """Return the extensions to negotiate, compression last.
 
     Raises TypeError for what is none, and ValueError for two of one name.
     """
     if compression == "deflate":
         compression = PerMessageDeflate()
-    both = (*extensions, *(() if compression is None else (compression,)))
-    check_extensions(both)
-    return both
+    return check_extensions((*extensions, *(() if compression is None else (compression,))))

@@ -1,9 +1,10 @@
 from .inbox cimport Inbox
+from .timer cimport SharedTimer
 from .turns cimport Turns
 
 
 cdef class Shared:
     cdef object __weakref__
     cdef readonly Inbox inbox
-    cdef readonly object timer
+    cdef readonly SharedTimer timer
     cdef readonly Turns turns

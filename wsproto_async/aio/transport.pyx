@@ -16,6 +16,7 @@ from cpython.memoryview cimport PyMemoryView_GET_BUFFER
 from libc cimport errno as c_errno
 from libc.limits cimport INT_MAX
 from libc.stdint cimport uint32_t
+from libc.string cimport memcpy
 
 from .bind import send_small_frames_at_once
 
@@ -24,6 +25,9 @@ from .poller cimport (
     Poller, Watched, poller_of,
 )
 from .stream cimport StreamProtocol
+
+cdef extern from "Python.h":
+    str PyUnicode_FromFormat(const char *format, ...)
 
 cdef extern from * nogil:
     """
@@ -38,7 +42,13 @@ cdef extern from * nogil:
         struct msghdr message = {.msg_iov = pieces, .msg_iovlen = (size_t)count};
         return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
-    #define accept_some(fd) accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)
+    static int accept_some(int fd, char *peer, int *size) {
+        socklen_t length = (socklen_t)*size;
+        int found = accept4(
+            fd, (struct sockaddr *)peer, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if ((int)length < *size) *size = (int)length;
+        return found;
+    }
     static int error_of(int fd) {
         int error = 0;
         socklen_t length = sizeof error;
@@ -55,8 +65,12 @@ cdef extern from * nogil:
         void *iov_base
         size_t iov_len
 
+    struct sockaddr:
+        unsigned short sa_family
+
+    int AF_UNIX
     int SHUT_WR
-    int accept_some(int listener)
+    int accept_some(int listener, char *peer, int *size)
     int close(int fd)
     int error_of(int fd)
     int peer_of(int fd, char *peer, int size)
@@ -71,7 +85,7 @@ cdef enum:
     _USUAL_HIGH = 65536
     _PIECES = 16  # that one system call takes
     _MAX_ADDRESS = 28  # bytes of a sockaddr_in6
-    _MAX_UNIX_ADDRESS = 110  # of a sockaddr_un
+    _MAX_PEER = 110  # of a sockaddr_un
 
 # An event is for what has come, not for what is there: what a read leaves there is asked for again.
 cdef uint32_t _READ_EVENTS = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET
@@ -274,7 +288,7 @@ cdef class SocketTransport(Watched):
 
     def get_extra_info(self, name, default=None):
         if name == "peername":
-            return self._peer_path or name_of(self._peer[: self._peer_size])
+            return self._peer_path or name_of(<unsigned char *>self._peer, self._peer_size)
         if name in ("socket", "sockname") and self._fd >= 0:
             if self._sock is None:
                 self._sock = socket.socket(fileno=self._fd)
@@ -282,19 +296,21 @@ cdef class SocketTransport(Watched):
         return default
 
 
-cdef object name_of(bytes peer):
+cdef object name_of(const unsigned char *address, int size):
     """Return what Python makes of a ``sockaddr_in`` or ``sockaddr_in6``; else the empty string.
 
     None if there is no address: the peer had gone.
     """
-    if not peer:
+    if size == 0:
         return None
-    if int.from_bytes(peer[:2], sys.byteorder) == socket.AF_UNIX:
-        return ""
-    port = int.from_bytes(peer[2:4], "big")
-    if len(peer) == 16:
-        return socket.inet_ntop(socket.AF_INET, peer[4:8]), port
-    if len(peer) == _MAX_ADDRESS:
+    if size == 16:
+        host = PyUnicode_FromFormat(
+            "%d.%d.%d.%d", address[4], address[5], address[6], address[7]
+        )
+        return host, address[2] << 8 | address[3]
+    if size == _MAX_ADDRESS:
+        peer = address[:_MAX_ADDRESS]
+        port = int.from_bytes(peer[2:4], "big")
         flow = int.from_bytes(peer[4:8], "big")
         scope = int.from_bytes(peer[24:], sys.byteorder)
         return socket.inet_ntop(socket.AF_INET6, peer[8:24]), port, flow, scope
@@ -311,15 +327,19 @@ cdef object os_error(int number):
     return OSError(number, os.strerror(number))
 
 
-cdef SocketTransport transport_of(int fd, object sock, StreamProtocol protocol, bint is_unix):
-    cdef char peer[_MAX_UNIX_ADDRESS]
+cdef SocketTransport transport_of(
+    int fd, object sock, StreamProtocol protocol, const char *peer, int size
+):
     cdef SocketTransport transport = SocketTransport.__new__(SocketTransport)
     transport._poller = poller_of(protocol.loop)
     transport._fd = fd
     transport._sock = sock
-    transport._peer_size = peer_of(fd, transport._peer, _MAX_ADDRESS)
-    if is_unix:
-        transport._peer_path = path_of(peer[: peer_of(fd, peer, _MAX_UNIX_ADDRESS)])
+    if size >= 2 and (<sockaddr *>peer).sa_family == AF_UNIX:
+        transport._peer_path = path_of(peer[:size])
+        transport._peer_size = 2
+    elif size <= _MAX_ADDRESS:
+        memcpy(transport._peer, peer, size)
+        transport._peer_size = size
     transport._protocol = protocol
     transport._high = _USUAL_HIGH
     return transport
@@ -327,14 +347,18 @@ cdef SocketTransport transport_of(int fd, object sock, StreamProtocol protocol, 
 
 async def attach(sock, protocol):
     send_small_frames_at_once(sock)
-    transport_of(sock.fileno(), sock, protocol, sock.family == socket.AF_UNIX)._start()
+    cdef char peer[_MAX_PEER]
+    cdef int size = peer_of(sock.fileno(), peer, _MAX_PEER)
+    transport_of(sock.fileno(), sock, protocol, peer, size)._start()
 
 
 def accept(sock, make):
-    cdef int fd = accept_some(sock.fileno())
+    cdef char peer[_MAX_PEER]
+    cdef int size = _MAX_PEER
+    cdef int fd = accept_some(sock.fileno(), peer, &size)
     if fd < 0:
         return c_errno.errno
-    cdef SocketTransport transport = transport_of(fd, None, make(), sock.family == socket.AF_UNIX)
+    cdef SocketTransport transport = transport_of(fd, None, make(), peer, size)
     try:
         transport._start()
     except OSError as error:  # there is no room to watch the socket

@@ -14,7 +14,7 @@ from ..codec.close import encode_close
 from ..exceptions import ConnectionClosedError, ConnectionClosedOK, InvalidState
 from ..handshake.headers import Headers
 from ..handshake.http11 import Request, Response, without_query
-from ..sansio.state import State
+from ..sansio.state import CLOSED, State
 from .calls import receive_message, receive_next, send_message
 from .data import Data, encode_data
 from .settings import Timeouts
@@ -306,7 +306,7 @@ class WebSocketCore:
         close = self._protocol.connection.close_received
         if close is not None:
             return close.code
-        return 1006 if self.state is State.CLOSED else None
+        return 1006 if self.state is CLOSED else None
 
     @property
     def close_reason(self) -> str | None:
@@ -314,7 +314,7 @@ class WebSocketCore:
         close = self._protocol.connection.close_received
         if close is not None:
             return close.reason
-        return "" if self.state is State.CLOSED else None
+        return "" if self.state is CLOSED else None
 
     @property
     def local_address(self) -> Any:

@@ -10,7 +10,13 @@ from ..exceptions import InvalidExtension, InvalidHeader
 from ..extensions.base import Codec, Extension, Parameters
 from .headers import Headers
 
-__all__ = ["accept_extension", "check_extensions", "finalize_extension", "format_offers"]
+__all__ = [
+    "Extensions",
+    "accept_extension",
+    "check_extensions",
+    "finalize_extension",
+    "format_offers",
+]
 
 _HEADER: Final = "Sec-WebSocket-Extensions"
 _TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
@@ -62,13 +68,26 @@ def _format(name: str, parameters: Parameters) -> str:
     return "; ".join(parts)
 
 
-def check_extensions(extensions: Sequence[Extension]) -> None:
-    """Raise TypeError for what is no extension and ValueError for two of one name."""
-    for extension in extensions:
+class Extensions(tuple[Extension, ...]):
+    """Extensions that go together: what ``check_extensions`` returned."""
+
+    __slots__ = ()
+
+
+def check_extensions(extensions: Sequence[Extension]) -> Extensions:
+    """Return the extensions, checked: those that many connections share are checked once.
+
+    Raises TypeError for what is no extension and ValueError for two of one name.
+    """
+    if isinstance(extensions, Extensions):
+        return extensions
+    checked = Extensions(extensions)
+    for extension in checked:
         if not isinstance(extension, Extension):
             raise TypeError(f"extensions must hold Extension objects, not {extension!r}")
-    if len({extension.name for extension in extensions}) < len(extensions):
+    if len({extension.name for extension in checked}) < len(checked):
         raise ValueError("extensions are not all different")
+    return checked
 
 
 def format_offers(extensions: Sequence[Extension]) -> str:

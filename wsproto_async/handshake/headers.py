@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Final
 
 from ..exceptions import InvalidHeader
@@ -12,6 +13,7 @@ __all__ = [
     "Headers",
     "HeadersLike",
     "check_field",
+    "check_field_once",
     "is_token",
     "parse_fields",
     "parse_list",
@@ -28,13 +30,8 @@ _FIELD: Final = re.compile(
 )
 
 
-class Headers(Mapping[str, str]):
-    """Header fields in their order; names compare without regard to case.
-
-    ``headers[name]`` and ``get`` give a field's value, the values joined by ``", "`` where the
-    field stands several times (RFC 9110 5.3); ``get_all`` gives them one by one, ``pairs`` all
-    fields as sent. ``headers.add`` appends one and raises ValueError for what HTTP cannot carry.
-    """
+class HeadersCore:
+    """All of :class:`Headers` but its base: a compiled class has none of Python's."""
 
     __slots__ = ("_content", "_index")
 
@@ -42,7 +39,7 @@ class Headers(Mapping[str, str]):
         self._content: list[tuple[str, str]] | str = []  # a string if packed
         self._index: dict[str, list[str]] | None = None
         if not isinstance(fields, (tuple, list)):
-            if isinstance(fields, Headers):  # which have been checked
+            if isinstance(fields, HeadersCore):  # which have been checked
                 self._content = fields.pairs()
                 return
             if isinstance(fields, Mapping):
@@ -50,14 +47,6 @@ class Headers(Mapping[str, str]):
         for name, value in fields:
             check_field(name, value)
             self._content.append((name, value))
-
-    @classmethod
-    def of_checked(cls, content: list[tuple[str, str]] | str) -> Headers:
-        """Wrap fields that are known to be valid, or the lines of such."""
-        headers = cls.__new__(cls)
-        headers._content = content
-        headers._index = None
-        return headers
 
     def pack(self) -> None:
         """Keep the fields as they go over the wire, in less memory, until they are asked for."""
@@ -78,6 +67,10 @@ class Headers(Mapping[str, str]):
     def add(self, name: str, value: str) -> None:
         """Append a field; raises ValueError if the name or the value is not valid HTTP."""
         check_field(name, value)
+        self.add_checked(name, value)
+
+    def add_checked(self, name: str, value: str) -> None:
+        """Append a field that is known to be valid."""
         self._fields().append((name, value))
         if self._index is not None:
             self._index.setdefault(name.lower(), []).append(value)
@@ -94,26 +87,30 @@ class Headers(Mapping[str, str]):
 
     def get_all(self, name: str) -> list[str]:
         """Return the values of every field of that name, in order; empty if there is none."""
-        return list(self._values(name))
-
-    def _values(self, name: str) -> list[str]:
         index = self._index
         if index is None:
             self._index = index = _index(self._fields())
-        return index.get(name.lower(), [])
+        values = index.get(name.lower())
+        return [] if values is None else values.copy()
 
     def pairs(self) -> list[tuple[str, str]]:
         """Return all fields, in order, as sent."""
         return list(self._fields())
 
     def __getitem__(self, name: str) -> str:
-        values = self._values(name)
+        values = self.get_all(name)
         if not values:
             raise KeyError(name)
         return ", ".join(values)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and bool(self._values(name))
+        if not isinstance(name, str):
+            return False
+        key = name.lower()
+        if self._index is not None:
+            return key in self._index
+        # Of the few fields of a response none is asked for often.
+        return key in [field.lower() for field, _ in self._fields()]
 
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys(name.lower() for name, _ in self._fields()))
@@ -125,15 +122,46 @@ class Headers(Mapping[str, str]):
         return f"Headers({self._fields()!r})"
 
 
-def _index(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+class Headers(HeadersCore, Mapping[str, str]):
+    """Header fields in their order; names compare without regard to case.
+
+    ``headers[name]`` and ``get`` give a field's value, the values joined by ``", "`` where the
+    field stands several times (RFC 9110 5.3); ``get_all`` gives them one by one, ``pairs`` all
+    fields as sent. ``headers.add`` appends one and raises ValueError for what HTTP cannot carry.
+    """
+
+    __slots__ = ()
+
+    @staticmethod
+    def of_checked(pairs: list[tuple[str, str]]) -> Headers:
+        """Wrap fields that are known to be valid."""
+        return _wrapped(pairs, None)
+
+
+def _wrapped(content: list[tuple[str, str]] | str, index: dict[str, list[str]] | None) -> Headers:
+    headers = Headers()
+    headers._content = content
+    headers._index = index
+    return headers
+
+
+def _index(fields: list[tuple[str, str]]) -> dict[str, list[str]]:
     index: dict[str, list[str]] = {}
     for name, value in fields:
-        index.setdefault(name.lower(), []).append(value)
+        key = name.lower()
+        values = index.get(key)
+        if values is None:
+            index[key] = [value]
+        else:
+            values.append(value)
     return index
 
 
 def _split(lines: str) -> list[tuple[str, str]]:
-    return [(name, value.rstrip(" \t")) for name, value in _FIELD.findall(lines)]
+    fields = _FIELD.findall(lines)
+    if " \r" in lines or "\t\r" in lines:  # which are few
+        fields = [(name, value.rstrip(" \t")) for name, value in fields]
+    return fields
 
 
 def parse_fields(lines: str, most: int) -> Headers | None:
@@ -142,14 +170,18 @@ def parse_fields(lines: str, most: int) -> Headers | None:
     # A line that does not fit is passed over as a whole.
     if len(fields) != lines.count("\n") or len(fields) > most:
         return None
-    headers = Headers.of_checked(lines)
-    headers._index = _index(fields)
-    return headers
+    return _wrapped(lines, _index(fields))
 
 
 def is_token(text: str) -> bool:
     """Tell if ``text`` is a token of RFC 9110 5.6.2."""
     return _TOKEN.fullmatch(text) is not None
+
+
+@lru_cache(64)
+def check_field_once(name: str, value: str) -> None:
+    """Do what ``check_field`` does, for one of the few that are given again and again."""
+    check_field(name, value)
 
 
 def check_field(name: str, value: str) -> None:
@@ -171,6 +203,8 @@ def parse_list(headers: Headers, name: str) -> list[str]:
 
 def parse_tokens(headers: Headers, name: str) -> list[str]:
     """Return a field's comma-separated tokens; raises InvalidHeader if an element is none."""
+    if name not in headers:
+        return []
     tokens = parse_list(headers, name)
     if not all(map(is_token, tokens)):
         raise InvalidHeader(f"{name} is not a list of tokens")

@@ -23,7 +23,9 @@ __all__ = [
     "select_subprotocol",
 ]
 
+_UPGRADE: Final = [("Upgrade", "websocket")]
 _GUID: Final = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_SHA1: Final = sha1(usedforsecurity=False)  # to be copied: finding the algorithm takes longer
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=%]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 _ABSOLUTE_FORM: Final = re.compile(r"(?:http|ws)s?://([^/?]*)(.*)", re.IGNORECASE)
 
@@ -41,12 +43,13 @@ def build_request(start: tuple[str, str], headers: Headers) -> Request:
     lengths = headers.get_all("Content-Length")
     if "Transfer-Encoding" in headers or (lengths and lengths != ["0"]):
         raise InvalidMessage("request has a body")
-    if absolute := _ABSOLUTE_FORM.fullmatch(target):
+    if not target.startswith("/"):
+        absolute = _ABSOLUTE_FORM.fullmatch(target)
+        if absolute is None:
+            raise InvalidMessage("request target is not a path")
         if absolute[1].lower() != hosts[0].lower():
             raise InvalidMessage("Host differs from the authority of the request target")
         target = absolute[2] if absolute[2].startswith("/") else f"/{absolute[2]}"
-    if not target.startswith("/"):
-        raise InvalidMessage("request target is not a path")
     return Request(target, headers, method=method)
 
 
@@ -56,16 +59,15 @@ def check_upgrade(request: Request) -> str:
     Raises InvalidUpgrade (426) if this is no upgrade to version 13 of the WebSocket protocol and
     InvalidHeader (400) for a bad key.
     """
-    upgrade = [("Upgrade", "websocket")]
     headers = request.headers
     if request.method != "GET" or not _has_token(headers, "Upgrade", "websocket"):
-        raise InvalidUpgrade("this is a WebSocket server: upgrade to websocket", headers=upgrade)
+        raise InvalidUpgrade("this is a WebSocket server: upgrade to websocket", headers=_UPGRADE)
     if not _has_token(headers, "Connection", "upgrade"):
-        raise InvalidUpgrade("Connection lacks the token upgrade", headers=upgrade)
+        raise InvalidUpgrade("Connection lacks the token upgrade", headers=_UPGRADE)
     if headers.get_all("Sec-WebSocket-Version") != ["13"]:
         raise InvalidUpgrade(
             "Sec-WebSocket-Version is not 13",
-            headers=[*upgrade, ("Sec-WebSocket-Version", "13")],
+            headers=[*_UPGRADE, ("Sec-WebSocket-Version", "13")],
         )
     keys = headers.get_all("Sec-WebSocket-Key")
     if len(keys) != 1 or not _is_key(keys[0]):
@@ -89,27 +91,31 @@ def _is_key(key: str) -> bool:
 
 def select_subprotocol(offered: Sequence[str], supported: Sequence[str]) -> str | None:
     """Return the first of ``supported`` that the client offers, None if there is none."""
-    return next((name for name in supported if name in offered), None)
+    for name in supported:
+        if name in offered:
+            return name
+    return None
 
 
 def accept_token(key: str) -> str:
     """Return Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455 4.2.2)."""
-    digest = sha1((key + _GUID).encode(), usedforsecurity=False).digest()
-    return binascii.b2a_base64(digest, newline=False).decode()
+    hashing = _SHA1.copy()
+    hashing.update((key + _GUID).encode())
+    return binascii.b2a_base64(hashing.digest(), newline=False).decode()
 
 
 def accept_response(key: str, subprotocol: str | None, extension: str | None = None) -> Response:
     """Return the 101 that opens the connection."""
-    headers = [
-        ("Upgrade", "websocket"),
-        ("Connection", "Upgrade"),
-        ("Sec-WebSocket-Accept", accept_token(key)),
-    ]
+    response = Response(101)
+    headers = response.headers
+    headers.add_checked("Upgrade", "websocket")
+    headers.add_checked("Connection", "Upgrade")
+    headers.add_checked("Sec-WebSocket-Accept", accept_token(key))
     if subprotocol is not None:
-        headers.append(("Sec-WebSocket-Protocol", subprotocol))
+        headers.add_checked("Sec-WebSocket-Protocol", subprotocol)
     if extension is not None:
-        headers.append(("Sec-WebSocket-Extensions", extension))
-    return Response(101, headers=Headers.of_checked(headers))
+        headers.add_checked("Sec-WebSocket-Extensions", extension)
+    return response
 
 
 def refusal(error: HandshakeError) -> Response:
@@ -119,12 +125,15 @@ def refusal(error: HandshakeError) -> Response:
 
 
 def finish_response(response: Response, server_header: str | None) -> Response:
-    """Return the response with the header fields that go over the wire with any of its kind."""
+    """Return the response with the header fields that go over the wire with any of its kind.
+
+    ``server_header`` has been checked.
+    """
     headers = response.headers
     if response.status != 101:  # which the application may have made for many
         headers = Headers(headers)
     if server_header is not None and "Server" not in headers:
-        headers.add("Server", server_header)
+        headers.add_checked("Server", server_header)
     if response.status == 101:
         return response
     # RFC 9110 8.6, 15.4.5: the length of what is not sent would mislead.

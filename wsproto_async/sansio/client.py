@@ -58,8 +58,7 @@ class ClientConnection(Connection):
         super().__init__(is_client=True, max_size=max_size, max_fragments=max_fragments)
         self._key = generate_key() if key is None else key
         self._offered = subprotocols
-        check_extensions(extensions)
-        self._extensions = extensions
+        self._extensions = check_extensions(extensions)
         self._http = HeadReader(parse_status_line)
         self._interim = 0
         self._is_requested = False

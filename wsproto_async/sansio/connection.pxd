@@ -15,7 +15,10 @@ cdef int OP_CONTINUATION
 cdef int OP_PING
 cdef int OP_PONG
 cdef int OP_TEXT
-cdef object _OPEN
+cdef object CONNECTING
+cdef object OPEN
+cdef object _CLOSE_SENT
+cdef object _EOF
 
 
 cdef class Connection(Lifecycle):
@@ -88,3 +91,4 @@ cdef class Connection(Lifecycle):
     cpdef _write(self, bytes data)
     cpdef check_open(self)
     cpdef closed_error(self)
+    cpdef bint is_closed_ok(self) except -1

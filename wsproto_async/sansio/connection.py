@@ -26,14 +26,15 @@ from ..handshake.body import BodyReader
 from ..handshake.http11 import HeadReader
 from .events import Event, Ping, Pong
 from .messages import ENCODED_STEP, MessageAssembler
-from .state import Cause, Lifecycle, State
+from .state import CONNECTING, OPEN, Cause, Lifecycle
 
 __all__ = ["Connection"]
 
 _FRAME_COST: Final = 4096  # of the budget, beside the payload
 _LONG_PIECE: Final = 16384  # bytes of payload, from where on they are not copied into a frame
-_OPEN: Final = State.OPEN
 _OK_CODES: Final = (1000, 1001, 1005)
+_CLOSE_SENT: Final = Cause.CLOSE_SENT
+_EOF: Final = Cause.EOF
 
 
 class Connection(Lifecycle):
@@ -144,7 +145,7 @@ class Connection(Lifecycle):
         What arrived before can still be had from ``events``.
         """
         self._eof = True
-        self._advance(Cause.EOF)
+        self._advance(_EOF)
 
     @property
     def buffered(self) -> int:
@@ -175,7 +176,7 @@ class Connection(Lifecycle):
             except ProtocolError as exc:
                 self._failure = exc
         if self._failure is not None:
-            hold = self.hold_failure and self.state is State.OPEN
+            hold = self.hold_failure and self.state is OPEN
             return None if hold else self._fail(self._failure)
         if event is None and self._eof and self._assembler.budget >= 0:
             return self._end(Close(1006))
@@ -295,14 +296,14 @@ class Connection(Lifecycle):
         if opcode == OP_PING:
             if self._hold_pongs:
                 self._held_pong = payload
-            elif self.state is State.OPEN:
+            elif self.state is OPEN:
                 self._send_frame(OP_PONG, payload)
             return Ping(payload)
         if opcode == OP_PONG:
             return Pong(payload)
         close = decode_close(payload)
         self.close_received = close
-        if self.state is State.OPEN:
+        if self.state is OPEN:
             self.received_first = True
             self._send_close(close)
         # RFC 6455 7.1.1: the server closes the TCP connection first.
@@ -312,7 +313,7 @@ class Connection(Lifecycle):
     def _fail(self, error: ProtocolError) -> Close:
         """Fail the connection (RFC 6455 7.1.7)."""
         self.error = error
-        if self.state is State.OPEN:
+        if self.state is OPEN:
             self._send_close(Close(error.code, str(error)))
         self.eof_due = True
         return self._end(Close(1006))
@@ -337,7 +338,7 @@ class Connection(Lifecycle):
         self._hold_pongs = hold
         if not hold and self._held_pong is not None:
             payload, self._held_pong = self._held_pong, None
-            if self.state is State.OPEN:
+            if self.state is OPEN:
                 self._send_frame(OP_PONG, payload)
 
     def data_to_send(self) -> bytes:
@@ -440,7 +441,7 @@ class Connection(Lifecycle):
         # 1005 stands for a Close frame without a code, and is answered by another.
         payload = b"" if close.code == 1005 else encode_close(close.code, close.reason)
         self._send_frame(OP_CLOSE, payload)
-        self._advance(Cause.CLOSE_SENT)
+        self._advance(_CLOSE_SENT)
 
     def _send_frame(self, opcode: int, payload: bytes, fin: bool = True, rsv: int = 0) -> None:
         if self._is_client or len(payload) < _LONG_PIECE:
@@ -474,17 +475,20 @@ class Connection(Lifecycle):
 
     def check_open(self) -> None:
         """Raise ConnectionClosed unless the connection is open, InvalidState if not yet."""
-        if self.state is _OPEN:
+        if self.state is OPEN:
             return
-        if self.state is State.CONNECTING:
+        if self.state is CONNECTING:
             raise InvalidState("the opening handshake has not completed")
         raise self.closed_error()
 
     def closed_error(self) -> ConnectionClosed:
         """Return the exception that tells how the connection ended."""
+        kind = ConnectionClosedOK if self.is_closed_ok() else ConnectionClosedError
+        return kind(self.close_received, self.close_sent, received_first=self.received_first)
+
+    def is_closed_ok(self) -> bool:
+        """Tell if both sides have sent a Close frame, and none that tells of an error."""
         received, sent = self.close_received, self.close_sent
-        if received and sent and received.code in _OK_CODES and sent.code in _OK_CODES:
-            kind: type[ConnectionClosed] = ConnectionClosedOK
-        else:
-            kind = ConnectionClosedError
-        return kind(received, sent, received_first=self.received_first)
+        if received is None or sent is None:
+            return False
+        return received.code in _OK_CODES and sent.code in _OK_CODES

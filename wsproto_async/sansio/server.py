@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from ..exceptions import HandshakeError, InvalidMessage, InvalidState
 from ..extensions.base import Codec, Extension
 from ..handshake.extensions import accept_extension, check_extensions
-from ..handshake.headers import parse_tokens
+from ..handshake.headers import check_field_once, parse_tokens
 from ..handshake.host import AllowedHosts, check_host
 from ..handshake.http11 import HeadReader, Request, Response, parse_request_line
 from ..handshake.origin import Origins, check_origin
@@ -24,6 +25,8 @@ from .events import Close, Event
 from .state import Cause
 
 __all__ = ["ServerConnection"]
+
+_COMPLETED: Final = Cause.HANDSHAKE_COMPLETED
 
 
 class ServerConnection(Connection):
@@ -65,8 +68,9 @@ class ServerConnection(Connection):
         self._origins = origins
         self._allowed_hosts = allowed_hosts
         self._subprotocols = subprotocols
-        check_extensions(extensions)
-        self._extensions = extensions
+        self._extensions = check_extensions(extensions)
+        if server_header is not None:
+            check_field_once("Server", server_header)
         self._codec_accepted: Codec | None = None
         self._server_header = server_header
         self._http = HeadReader(parse_request_line)
@@ -86,7 +90,8 @@ class ServerConnection(Connection):
                     self.error = InvalidMessage("connection closed before the request was complete")
                     return self._end(Close(1006))
                 return None
-            self.request = request = build_request(*found)
+            start, headers = found
+            self.request = request = build_request(start, headers)
             check_host(request, self._allowed_hosts)
         except HandshakeError as exc:
             self.error = exc
@@ -143,13 +148,18 @@ class ServerConnection(Connection):
 
     def _respond(self, response: Response, method: str | None) -> None:
         self.response = response = finish_response(response, self._server_header)
-        if response.status == 101 and "Sec-WebSocket-Extensions" in response.headers:
-            self._use_extension(self._codec_accepted)
+        codec = self._codec_accepted
+        if (
+            codec is not None
+            and response.status == 101
+            and "Sec-WebSocket-Extensions" in response.headers
+        ):
+            self._use_extension(codec)
         response.headers.pack()
         self._write(response.serialize(with_body=method != "HEAD"))
         if response.status == 101:
             self._is_shaking_hands = False
-            self._advance(Cause.HANDSHAKE_COMPLETED)
+            self._advance(_COMPLETED)
             assert self.request is not None
             self.request.headers.pack()
         else:
