@@ -87,8 +87,9 @@ async def test_what_was_missed_is_sent_later_or_reported(redis: RedisServer, sit
 
 async def test_all_goes_on_when_redis_is_back(redis: RedisServer, site: Site) -> None:
     await site.servers[0].publish("kept", "before")
+    assert await site.receive(1) == [["before"]] * 2
     redis.kill()
     await redis.start()
     assert await site.told_of_gaps(4) == ["kept", "kept", "plain", "plain"]
     await site.servers[0].publish("kept", "after")
-    assert await site.receive(2) == [["before", "after"]] * 2
+    assert await site.receive(1) == [["after"]] * 2
