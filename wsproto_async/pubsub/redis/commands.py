@@ -63,7 +63,7 @@ class Commands:
 
     def check(self, replies: list[Any]) -> None:
         info = _info(replies[0])
-        if info.get("redis_mode") == "cluster":
+        if "cluster" in (info.get("redis_mode"), info.get("server_mode")):  # the latter is Valkey's
             raise BrokerError("it is a node of a cluster")
         if "run_id" not in info:
             raise BrokerError("it does not tell its run_id")
