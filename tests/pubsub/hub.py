@@ -53,6 +53,13 @@ class HubProcess:
         """What it has logged."""
         return self._log.read_text(encoding="utf-8")
 
+    @property
+    def peak_memory(self) -> int:
+        """Bytes that it has taken at most."""
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8")
+        (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) * 1024
+
     def start(self) -> None:
         """Start it; who connects before it listens waits for it."""
         number = self._sock.fileno()
@@ -80,6 +87,17 @@ class HubProcess:
         """Let it run again."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
+
+
+def run(program: str, path: str) -> subprocess.Popen[str]:
+    """Run a program that stands beside this file, with a hub's path."""
+    return subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name(program)), path],
+        env={"PYTHONPATH": ROOT},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
 
 async def main(number: int) -> None:
