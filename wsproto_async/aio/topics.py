@@ -202,7 +202,7 @@ class Topics:
         if _has_succeeded(audience.confirmed):
             if since is None:
                 subscription = Subscription(name, audience.position, None)
-            elif self._fanout.is_idle():
+            else:
                 assert retention is not None
                 read = self._broker.read(name, since, retention)
                 if _has_succeeded(read):
@@ -229,11 +229,9 @@ class Topics:
         if read is None:
             await asyncio.wait([audience.confirmed])  # others wait for it too: not to be cancelled
             audience.confirmed.result()
-        if read is None and since is not None:
-            # What it was sent as an earlier subscriber is read once more.
-            await self._fanout.settle()
-            assert audience.options.retention is not None
-            read = self._broker.read(name, since, audience.options.retention)
+            if since is not None:
+                assert audience.options.retention is not None
+                read = self._broker.read(name, since, audience.options.retention)
         missed = None if read is None else await read
         protocol.connection.check_open()
         if self._pending.get((protocol, name)) is not asyncio.current_task():
