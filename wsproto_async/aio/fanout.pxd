@@ -29,7 +29,6 @@ cdef class Fanout:
     cpdef give(self, ProtocolCore protocol, object messages, object policy)
     @cython.locals(batch=_Batch)
     cpdef bint is_busy(self) except -1
-    cpdef bint is_idle(self) except -1
     @cython.locals(batch=_Batch, until=cython.double, has_time=cython.bint)
     cpdef _run(self)
     @cython.locals(batch=_Batch)

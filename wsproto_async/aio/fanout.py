@@ -85,10 +85,6 @@ class Fanout:
         batch = self._batches[0]
         return self.pending > _JOINED or len(self._batches) > 1 or batch.has_many()
 
-    def is_idle(self) -> bool:
-        """Tell if nothing is still to be given."""
-        return not self._batches
-
     async def settle(self) -> None:
         """Wait until all has been given that was added before."""
         until = self._added

@@ -213,7 +213,7 @@ class Topics:
         if _has_succeeded(audience.confirmed):
             if since is None and not last:
                 subscription = Subscription(name, audience.position, None)
-            elif since is not None and not last and self._fanout.is_idle():
+            elif since is not None and not last:
                 assert retention is not None
                 read = self._broker.read(name, since, retention)
                 if _has_succeeded(read):
@@ -245,8 +245,6 @@ class Topics:
         if read is not None:
             found = _recovered(await read)
         elif since is not None or last:
-            # What it was sent as an earlier subscriber is read once more.
-            await self._fanout.settle()
             found = await self._read(audience, since, last)
         protocol.connection.check_open()
         if self._pending.get((protocol, name)) is not asyncio.current_task():
