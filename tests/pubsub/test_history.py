@@ -131,6 +131,12 @@ def test_keys_are_remembered_for_300_s() -> None:
     assert histories.published("news", "key", 300) is None
 
 
+def test_what_is_kept_for_no_time_is_forgotten_at_once() -> None:
+    histories = Histories()
+    position = publish(histories, "0", 1.0, kept=Retention(5, 1e-300))
+    assert read(histories, position, 1.0) is None
+
+
 def test_of_too_many_keys_the_oldest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "_MAX_KEYS", 10)
     histories = Histories()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wsproto_async.pubsub import Publication
@@ -31,6 +31,7 @@ from wsproto_async.pubsub.wire import encode
 NAME = bytes(range(16))
 DATA = encode(Publication("news", b"hello", True))
 TOPIC = short(b"news")
+ENTER = frame_of(protocol.ENTER, TOPIC, short(b"1"), U8.pack(0), b"Ann")
 HELLO_FRAME = frame_of(HELLO, GREETING.pack(VERSION, 1, NAME))
 
 COMMANDS = [
@@ -41,7 +42,7 @@ COMMANDS = [
     frame_of(protocol.UNSUBSCRIBE, TOPIC),
     frame_of(protocol.READ, TOPIC, short(b""), U64.pack(0)),
     frame_of(protocol.READ, TOPIC, short(b"abc"), U64.pack(2**64 - 1)),
-    frame_of(protocol.ENTER, TOPIC, short(b"1"), U8.pack(0), b"Ann"),
+    ENTER,
     frame_of(protocol.LEAVE, TOPIC, short(b"1")),
     frame_of(protocol.MEMBERS, TOPIC),
     frame_of(protocol.PING),
@@ -56,7 +57,7 @@ class Connection:
         self.name = b""
         self.number = 0
         self.topics: set[bytes] = set()
-        self.entered: set[tuple[bytes, bytes]] = set()
+        self.entered: set[tuple[bytes, str]] = set()
         self.publications: list[bytes] = []
         self.answers: list[bytes | None] = []
         self.is_ended = False
@@ -168,14 +169,16 @@ def test_anything_else_is_refused_or_makes_sense(body: bytes) -> None:
 
 
 @given(st.sampled_from(COMMANDS), st.integers(0), st.integers(0, 255))
+@example(ENTER, ENTER.index(b"1"), 0xFF)
 def test_a_byte_that_is_wrong_does_no_harm(command: bytes, at: int, byte: int) -> None:
     hub = Hub()
     connection = connected(hub)
-    at = 4 + at % (len(command) - 4)
+    at = 4 + (at - 4) % (len(command) - 4)
     try:
         hub.receive(connection, command[:at] + bytes((byte,)) + command[at + 1 :])
     except ValueError:
         assert connection.answers == []
+    hub.forget(connection)
 
 
 @pytest.mark.parametrize("age", [0.0, -1.0, float("nan"), float("inf")])
@@ -238,6 +241,21 @@ def test_nothing_is_left_of_who_has_gone() -> None:
         name: len(value) for name, value in vars(hub).items() if isinstance(value, dict)
     }
     assert not (connection.topics or connection.entered)
+
+
+def test_the_history_of_a_topic_goes_on_while_somebody_listens() -> None:
+    hub = Hub()
+    one, other = connected(hub), connected(hub, bytes(16))
+    hub.receive(other, frame_of(protocol.SUBSCRIBE, TOPIC))
+    for text in (b"news", b"other", b"news", b"other"):
+        told = frame_of(protocol.PUBLISH, short(text), short(b""), RETAINED.pack(1, 1e-300), DATA)
+        hub.receive(one, told)
+    offsets = []
+    for told in one.answers:
+        fields = Fields(told)
+        fields.short()
+        offsets += fields.take(U64)
+    assert offsets == [1, 1, 2, 1]
 
 
 def test_many_members_come_in_parts() -> None:

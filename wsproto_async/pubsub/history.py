@@ -53,7 +53,7 @@ class Histories:
             history = self._topics[topic] = _History(self._epoch())
         publication = history.append(publication, retention, now)
         self._topics.move_to_end(topic)
-        while len(self._topics) > _MAX_TOPICS or self._oldest().forget_at <= now:
+        while len(self._topics) > _MAX_TOPICS or self._is_one_old(now):
             self._forget(*self._topics.popitem(last=False), now)
         return publication
 
@@ -77,8 +77,9 @@ class Histories:
     def _epoch(self) -> str:
         return f"{self._instance}{self._forgotten:x}"
 
-    def _oldest(self) -> _History:
-        return next(iter(self._topics.values()))
+    def _is_one_old(self, now: float) -> bool:
+        oldest = next(iter(self._topics.values()), None)
+        return oldest is not None and oldest.forget_at <= now
 
 
 class _History:

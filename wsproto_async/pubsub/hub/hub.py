@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from functools import lru_cache
 from time import monotonic
 from typing import Final, Protocol
@@ -64,7 +64,7 @@ class Process(Protocol):
     number: int
     topics: set[bytes]
     """What it has subscribed to."""
-    entered: set[tuple[bytes, bytes]]
+    entered: set[tuple[bytes, str]]
     """The topics and ids of its members."""
 
     def write(self, frame: bytes) -> None:
@@ -85,10 +85,10 @@ class Hub:
 
     def __init__(self) -> None:
         self._run = secrets.token_bytes(8)
-        self._histories = Histories()
         self._processes: dict[bytes, Process] = {}
         self._subscribers: dict[bytes, dict[Process, None]] = {}
-        self._members: dict[bytes, dict[bytes, tuple[Process, bytes]]] = {}
+        self._histories = Histories(_Names(self._subscribers))
+        self._members: dict[bytes, dict[str, tuple[Process, bytes]]] = {}
         self._commands: dict[int, Callable[[Process, bytes], None]] = {
             HELLO: self._hello,
             PUBLISH: self._publish,
@@ -213,7 +213,7 @@ class Hub:
     def _enter(self, process: Process, frame: bytes) -> None:
         fields = Fields(frame)
         topic = fields.short()
-        member = fields.short()
+        member = fields.text()
         (is_silent,) = fields.take(U8)
         name = fields.rest()
         members = self._members.setdefault(topic, {})
@@ -229,13 +229,13 @@ class Hub:
     def _leave(self, process: Process, frame: bytes) -> None:
         fields = Fields(frame)
         topic = fields.short()
-        member = fields.short()
+        member = fields.text()
         fields.end()
         if (topic, member) in process.entered:
             self._drop_member(process, topic, member)
         process.done()
 
-    def _drop_member(self, process: Process, topic: bytes, member: bytes) -> None:
+    def _drop_member(self, process: Process, topic: bytes, member: str) -> None:
         process.entered.remove((topic, member))
         members = self._members[topic]
         _, name = members.pop(member)
@@ -243,8 +243,8 @@ class Hub:
             del self._members[topic]
         self._tell(topic, Kind.LEAVE, member, name)
 
-    def _tell(self, topic: bytes, kind: Kind, member: bytes, name: bytes) -> None:
-        told = Publication("", name, True, kind=kind, key=member.decode())
+    def _tell(self, topic: bytes, kind: Kind, member: str, name: bytes) -> None:
+        told = Publication("", name, True, kind=kind, key=member)
         self._deliver(topic, message(topic, encode(told)))
 
     def _tell_members(self, process: Process, frame: bytes) -> None:
@@ -259,7 +259,7 @@ class Hub:
                 process.answer(frame_of(MEMBERS, U8.pack(flag), *part))
                 flag = size = 0
                 part.clear()
-            part += (short(member), U32.pack(len(name)), name)
+            part += (short(member.encode()), U32.pack(len(name)), name)
             size += len(member) + len(name)
         process.answer(frame_of(MEMBERS, U8.pack(flag | LAST), *part))
 
@@ -275,6 +275,16 @@ class Hub:
         fields.end()
         self.forget(process)
         process.done()
+
+
+class _Names(Container[str]):
+    """Topics that stand by their bytes, by their names."""
+
+    def __init__(self, topics: Container[bytes]) -> None:
+        self._topics = topics
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.encode() in self._topics
 
 
 @lru_cache(maxsize=4096)

@@ -95,7 +95,7 @@ class _Connection(asyncio.Protocol):
         self.name = b""
         self.number = 0
         self.topics: set[bytes] = set()
-        self.entered: set[tuple[bytes, bytes]] = set()
+        self.entered: set[tuple[bytes, str]] = set()
         self._server = server
         self._transport: asyncio.Transport | None = None
         self._reader = FrameReader()
