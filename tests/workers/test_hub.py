@@ -19,7 +19,7 @@ import asyncio, json, os, signal, sys
 from wsproto_async import Topic, run
 
 def on_gap(topic):
-    print("gap", topic, flush=True)
+    sys.stdout.write(f"gap {topic}\\n")  # at once: others write there as well
 
 async def handler(ws):
     member = ws.path[1:]
