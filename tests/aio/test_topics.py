@@ -432,11 +432,16 @@ async def test_policies_that_drop(slow: Any, is_per_call: bool) -> None:
         assert ws.buffered_amount <= limit
         assert [number(each) for each in await reading] == list(range(100))
         await skip(here.peers[0])
+        found: list[int] = []
+
+        async def read_to_the_last() -> None:
+            while not found or found[-1] != 100:
+                found.extend(number(each) for each in await read_payloads(here.peers[0], 1))
+
+        reading_too = asyncio.create_task(read_to_the_last())
         await until(lambda: not ws.buffered_amount)
         here.server.publish("news", payload(100))
-        found = []
-        while not found or found[-1] != 100:
-            found += [number(each) for each in await read_payloads(here.peers[0], 1)]
+        await reading_too
         assert found == sorted(set(found))
         dropped = 101 - len(found)
         assert told.told == [(ws, "news", "dropped")] * dropped
@@ -552,13 +557,13 @@ async def test_cancelling_who_waits_takes_nothing_back() -> None:
 
 @pytest.mark.parametrize("slow", ["drop-oldest", "close"])
 async def test_what_has_waited_for_too_long(slow: Any) -> None:
-    topic = Topic("news", slow=slow, max_age=0.05)
+    topic = Topic("news", slow=slow, max_age=2)
     async with room(1, **SMALL, topics=[topic]) as here:
         await here.subscribe("news")
         ws = here.websockets[0]
         await fill(here, ws)
         here.server.publish("news", "old")
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(2.1)
         if slow == "close":
             await skip(here.peers[0])
             assert await read_to_close(here.peers[0]) == ([], Frame(CLOSE, b"\x03\xf5too slow"))
@@ -1026,7 +1031,7 @@ async def test_subscribing_and_unsubscribing_leaves_nothing(options: Any) -> Non
 
         async def cycle(count: int) -> None:
             for each in range(count):
-                name = "kept" if each % 2 else f"topic {each % 100}"
+                name = "kept" if each % 2 else f"topic {each}"
                 await ws.subscribe(name, **options)
                 here.server.publish("kept", "text", exclude=ws)
                 ws.unsubscribe(name)

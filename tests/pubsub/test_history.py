@@ -100,6 +100,17 @@ def test_a_topic_that_is_not_in_use_any_more_is_forgotten_some_time() -> None:
     assert histories.read("news", None, 100).position.epoch != old.epoch
 
 
+def test_a_topic_on_which_nothing_was_published_is_forgotten_at_once() -> None:
+    in_use = {"news"}
+    histories = Histories(in_use)
+    start = histories.read("news", None, 0).position
+    histories.release("news")
+    histories.release("never")
+    assert publish(histories, "1", 0) == Position(start.epoch, 1)
+    histories.release("news")
+    assert read(histories, start, 0) == ["1"]
+
+
 def test_no_epoch_comes_twice() -> None:
     histories = Histories()
     epochs = set()

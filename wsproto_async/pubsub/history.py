@@ -74,6 +74,12 @@ class Histories:
                 self._topics[topic] = history
         return history.read(since, now)
 
+    def release(self, topic: str) -> None:
+        """Forget a topic that is not in use any more, if nothing was published on it."""
+        history = self._topics.get(topic)
+        if history is not None and history.is_unused():
+            del self._topics[topic]
+
     def _epoch(self) -> str:
         return f"{self._instance}{self._forgotten:x}"
 
@@ -90,6 +96,10 @@ class _History:
         self._offset = 0
         self._kept: deque[tuple[float, Publication]] = deque()
         self.forget_at = 0.0
+
+    def is_unused(self) -> bool:
+        """Tell if nothing was ever published."""
+        return self._offset == 0
 
     def append(self, publication: Publication, retention: Retention, now: float) -> Publication:
         self._offset += 1

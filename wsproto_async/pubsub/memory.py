@@ -58,6 +58,7 @@ class MemoryBroker(Broker):
 
     def unsubscribe(self, topic: str) -> None:
         self._topics.discard(topic)
+        self._histories.release(topic)
 
     def read(
         self, topic: str, since: Position | None, retention: Retention
