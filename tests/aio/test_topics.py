@@ -447,14 +447,14 @@ async def test_policies_that_drop(slow: Any, is_per_call: bool) -> None:
         assert told.told == [(ws, "news", "dropped")] * dropped
         assert here.server.stats().topics.dropped == dropped
         assert here.server.stats().topics.closed == 0
-        waited = found[:-1]
+        assert dropped
+        # How much of it the kernel takes, and when, is not ours to say.
         if slow == "latest":
-            assert waited == [99]
+            assert found[-2:] == [99, 100]
         elif slow == "drop-oldest":
-            assert waited == list(range(100 - len(waited), 100))
-            assert kept <= len(waited) < 2 * kept + 10  # the kernel had some of the first
+            assert found[-kept - 1 :] == list(range(100 - kept, 101))
         else:
-            assert waited == list(range(len(waited)))
+            assert found[:kept] == list(range(kept))
         assert quick.state is State.OPEN
 
 

@@ -199,7 +199,8 @@ class Server:
           know if publishing succeeded can do it once more.
 
         Messages of one publisher on one topic arrive in their order; with ``"latest"`` those of one
-        key do. Raises ValueError, TypeError and UnicodeError at once for what cannot be published.
+        key do. They leave at the end of the loop's turn: what is sent to a connection in the same
+        turn overtakes them. Raises ValueError, TypeError and UnicodeError at once for what cannot be published.
         Awaiting raises BrokerError if the message may not have been published. Cancelling does not
         take it back.
         """
@@ -208,7 +209,7 @@ class Server:
         )
 
     def members(self, topic: str) -> Awaitable[dict[str, str]]:
-        """Return who is on a topic, in all processes: their names, by the ids of connections.
+        """Return who is on a topic, in all processes: their names, by ``ws.id.hex``.
 
         Members are those who have subscribed with ``member=``. Of a process that has crashed they
         are gone after 30 s. Awaiting raises BrokerError if the broker does not answer.

@@ -34,12 +34,13 @@ class Topic:
     - ``max_bytes``: bytes that may wait for one subscriber, from all topics, what the transport
       holds included; None, the default, is 16 times its ``write_limit``: 1 MiB.
     - ``max_age``: seconds that a message may wait. What is older is dropped, or with ``"close"``
-      and ``"wait"`` the subscriber closed with 1013. None, the default, is no limit.
+      and ``"wait"`` the subscriber closed with 1013, when the next message comes or the peer reads
+      again. None, the default, is no limit.
     - ``history``: how many messages are kept for subscribers that have missed them, 0 by default;
       ``history_age``: for how many seconds, 300 by default.
     - ``presence``: True if members are kept of; see ``subscribe``. False by default.
     - ``wrap(publication)``: returns what each subscriber is sent, called once per publication and
-      process; None sends nothing. By default messages are sent as they were published, joins and
+      process, and again for who has missed it; None sends nothing. By default messages are sent as they were published, joins and
       leaves not at all.
     - ``on_subscribe(ws, topic)``, ``on_unsubscribe(ws, topic)``: called after that, the end of the
       connection included.
