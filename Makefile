@@ -1,5 +1,6 @@
 # The whole workflow. `make` alone lists the targets.
-# Needs make and python3 (3.11 or newer); the node and browser tests also need
+# Needs make and python3 (3.11 or newer). Tests take redis-server where it is installed, else a Valkey
+# that pip brings. The node and browser tests also need
 # node, npm and Chromium. Everything else goes into .venv.
 
 PYTHON ?= python3

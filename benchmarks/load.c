@@ -36,6 +36,7 @@ static const char *mode_names[] = {"echo", "raw", "fanout", "idle", "handshake"}
 static struct {
     enum mode mode;
     int port, pid, connections, depth;
+    const char *path;
     size_t size, fragment;
     double seconds, warmup;
     bool text, deflate;
@@ -55,7 +56,7 @@ struct connection {
     size_t pending_size;
     uint64_t sent_at[MAX_DEPTH];
     unsigned oldest, newest;
-    bool got_it; /* fan-out: this round's message */
+    int got; /* fan-out: messages of this round */
 };
 
 static struct connection *connections;
@@ -307,7 +308,7 @@ static void begin(struct connection *c) {
     unsigned number = started++;
     memset(c, 0, offsetof(struct connection, sent_at));
     c->oldest = c->newest = 0;
-    c->got_it = false;
+    c->got = 0;
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     if (c->fd < 0) die("socket: %s", strerror(errno));
     int on = 1;
@@ -350,7 +351,7 @@ static void connected(struct connection *c) {
     int length = snprintf(request, sizeof request,
         "GET /%s HTTP/1.1\r\nHost: localhost:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n",
-        mode_names[options.mode], options.port,
+        options.path ? options.path : mode_names[options.mode], options.port,
         options.deflate ? "Sec-WebSocket-Extensions: permessage-deflate; "
             "server_no_context_takeover; client_no_context_takeover\r\n" : "");
     c->stage = UPGRADING;
@@ -361,8 +362,7 @@ static void connected(struct connection *c) {
 
 static void message_received(struct connection *c) {
     if (options.mode == FANOUT) {
-        if (c->got_it) die("a message came twice");
-        c->got_it = true;
+        if (++c->got > options.depth) die("a message came twice");
         messages++;
         fanout_left--;
         return;
@@ -545,9 +545,9 @@ static void publish(void) {
     uint64_t now = now_ns();
     if (counting && published) note_latency(now - published);
     published = now;
-    fanout_left = (uint64_t)options.connections;
-    for (int i = 0; i < options.connections; i++) connections[i].got_it = false;
-    send_messages(&connections[0], 1);
+    fanout_left = (uint64_t)options.connections * (uint64_t)options.depth;
+    for (int i = 0; i < options.connections; i++) connections[i].got = 0;
+    send_messages(&connections[0], options.depth);
 }
 
 static void turn(int timeout) {
@@ -588,7 +588,7 @@ static void parse_options(int count, char **arguments) {
     static const struct option names[] = {
         {"mode", 1, 0, 'm'}, {"port", 1, 0, 'p'}, {"pid", 1, 0, 'i'}, {"connections", 1, 0, 'c'},
         {"size", 1, 0, 's'}, {"depth", 1, 0, 'd'}, {"seconds", 1, 0, 't'}, {"warmup", 1, 0, 'w'},
-        {"fragment", 1, 0, 'f'}, {"text", 0, 0, 'T'}, {"deflate", 0, 0, 'D'}, {0}};
+        {"path", 1, 0, 'P'}, {"fragment", 1, 0, 'f'}, {"text", 0, 0, 'T'}, {"deflate", 0, 0, 'D'}, {0}};
     int found;
     while ((found = getopt_long(count, arguments, "", names, 0)) != -1) {
         switch (found) {
@@ -603,6 +603,7 @@ static void parse_options(int count, char **arguments) {
         case 'd': options.depth = atoi(optarg); break;
         case 't': options.seconds = atof(optarg); break;
         case 'w': options.warmup = atof(optarg); break;
+        case 'P': options.path = optarg; break;
         case 'f': options.fragment = (size_t)atol(optarg); break;
         case 'T': options.text = true; break;
         case 'D': options.deflate = true; break;
@@ -612,7 +613,7 @@ static void parse_options(int count, char **arguments) {
     if (!options.port || options.depth < 1 || options.depth > MAX_DEPTH || options.connections < 1)
         die("usage: load --port PORT [--pid SERVER] [--mode echo|raw|fanout|idle|handshake]\n"
             "  [--connections 1] [--size 256] [--depth 1, at most %d] [--fragment BYTES]\n"
-            "  [--text] [--deflate] [--seconds 2] [--warmup 0.5]", MAX_DEPTH);
+            "  [--path MODE] [--text] [--deflate] [--seconds 2] [--warmup 0.5]", MAX_DEPTH);
 }
 
 int main(int count, char **arguments) {

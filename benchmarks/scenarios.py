@@ -86,6 +86,25 @@ SCENARIOS = {
         (OURS, "picows", "picows.websockets", "websockets", "aiohttp", "ws"),
         (Bar(1, "picows"), Bar(1.7, "websockets")),
     ),
+    "topic": Scenario(
+        "one message of 256 bytes published to 1,000 subscribers",
+        "--mode fanout --path topic --connections 1000",
+        "per_second",
+        (OURS, "websockets"),
+        (Bar(1.7, "websockets"),),
+    ),
+    "topic-10000": Scenario(
+        "the same, to 10,000 subscribers",
+        "--mode fanout --path topic --connections 10000 --warmup 2",
+        "cpu_us",
+        (OURS,),
+    ),
+    "topic-32": Scenario(
+        "32 messages published in one turn to 1,000 subscribers",
+        "--mode fanout --path topic --connections 1000 --depth 32",
+        "per_second",
+        (OURS, "websockets"),
+    ),
     "deflate": Scenario(
         "100 connections, 4 KiB of JSON, permessage-deflate",
         "--connections 100 --size 4096 --deflate",

@@ -2,8 +2,9 @@
 
 Run: python benchmarks/servers.py NAME [--loop asyncio] [--deflate]
 
-It prints its port. On the path /fanout each message goes to every connection, on all others it
-comes back. Permessage-deflate is off, or on without context takeover.
+It prints its port. On the path /fanout each message goes to every connection, on /topic it is
+published to all subscribers where there are topics, on all others it comes back.
+Permessage-deflate is off, or on without context takeover.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ async def serve_ours(deflate: bool) -> None:
         if ws.path == "/fanout":
             async for message in ws:
                 broadcast(server.connections, message)
+        elif ws.path == "/topic":
+            await ws.subscribe("all")
+            async for message in ws:
+                server.publish("all", message)
         else:
             async for message in ws:
                 await ws.send(message)
@@ -45,7 +50,7 @@ async def serve_websockets(deflate: bool) -> None:
     from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
     async def handler(ws: ServerConnection) -> None:
-        if ws.request is not None and ws.request.path == "/fanout":
+        if ws.request is not None and ws.request.path in ("/fanout", "/topic"):
             async for message in ws:
                 broadcast(server.connections, message)
         else:
@@ -117,7 +122,7 @@ async def serve_picows_websockets(deflate: bool) -> None:
     from picows.websockets import broadcast, serve
 
     async def handler(ws: Any) -> None:
-        if ws.request.path == "/fanout":
+        if ws.request.path in ("/fanout", "/topic"):
             async for message in ws:
                 broadcast(server.connections, message)
         else:
@@ -144,11 +149,11 @@ async def serve_aiohttp(deflate: bool) -> None:
     async def handler(request: web.Request) -> web.WebSocketResponse:
         ws = web.WebSocketResponse(compress=deflate, max_msg_size=2**27)
         await ws.prepare(request)
-        if request.path == "/fanout":
+        if request.path in ("/fanout", "/topic"):
             everyone.add(ws)
         async for message in ws:
             send = ws.send_str if message.type is WSMsgType.TEXT else ws.send_bytes
-            if request.path == "/fanout":
+            if request.path in ("/fanout", "/topic"):
                 for each in everyone:
                     await (each.send_str if message.type is WSMsgType.TEXT else each.send_bytes)(
                         message.data

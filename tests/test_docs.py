@@ -28,7 +28,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PAGES = [
     ROOT / "README.md",
-    *(ROOT / "docs" / name for name in ("tutorial.md", "deploying.md", "workers.md", "design.md")),
+    *(
+        ROOT / "docs" / f"{name}.md"
+        for name in ("tutorial", "deploying", "topics", "scaling", "workers", "design")
+    ),
 ]
 WITH_TRACEBACK = {"tutorial.md: Errors in a handler"}  # sections whose server is to log one
 PATIENCE = 30  # seconds for a program to start, to end, or to stop

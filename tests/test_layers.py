@@ -19,14 +19,14 @@ LAYERS = (
     "handshake",
     "sansio",
     "build",
-    "aio",
     "pubsub",
+    "aio",
     "testing",
     "workers",
     "cli",
     "__main__",
 )
-IO_LAYERS = frozenset(LAYERS[LAYERS.index("aio") :])
+IO_LAYERS = frozenset(LAYERS[LAYERS.index("pubsub") :])
 IO_MODULES = frozenset({"asyncio", "select", "selectors", "signal", "socket", "ssl", "uvloop"})
 
 MODULES = sorted(ROOT.rglob("*.py"))

@@ -6,11 +6,13 @@ from .aio.client import connect, unix_connect
 from .aio.record import ServerStats
 from .aio.serve import serve, unix_serve
 from .aio.server import Server
+from .aio.topics import Subscription, TopicStats
 from .aio.websocket import WebSocket
 from .build import compiled
 from .codec.close import Close
 from .codec.opcodes import CloseCode, Opcode
 from .exceptions import (
+    BrokerError,
     ConcurrencyError,
     ConnectionClosed,
     ConnectionClosedError,
@@ -33,10 +35,13 @@ from .exceptions import (
 from .extensions.permessage_deflate import PerMessageDeflate
 from .handshake.headers import Headers
 from .handshake.http11 import Request, Response
+from .pubsub.publication import Position, Publication
+from .pubsub.topic import Topic
 from .sansio.state import State
 from .workers.run import run
 
 __all__ = [
+    "BrokerError",
     "Close",
     "CloseCode",
     "ConcurrencyError",
@@ -57,13 +62,18 @@ __all__ = [
     "InvalidUpgrade",
     "Opcode",
     "PerMessageDeflate",
+    "Position",
     "ProtocolError",
     "ProxyError",
+    "Publication",
     "Request",
     "Response",
     "Server",
     "ServerStats",
     "State",
+    "Subscription",
+    "Topic",
+    "TopicStats",
     "WebSocket",
     "WebSocketError",
     "basic_auth",

@@ -17,6 +17,7 @@
      ├── ProtocolError                  the peer broke RFC 6455; .code is the close code to send
      ├── ConcurrencyError               two calls that exclude each other
      ├── InvalidState                   the call does not fit the connection's state
+     ├── BrokerError                    the broker of topics did not do what it was asked for
      └── ConnectionClosed               .code .reason .received .sent
           ├── ConnectionClosedOK        closed with 1000 or 1001
           └── ConnectionClosedError     closed with another code, or cut off (1006)
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from .handshake.http11 import Response
 
 __all__ = [
+    "BrokerError",
     "ConcurrencyError",
     "ConnectionClosed",
     "ConnectionClosedError",
@@ -158,6 +160,10 @@ class ConcurrencyError(WebSocketError):
 
 class InvalidState(WebSocketError):
     """The call does not fit the state that the connection is in."""
+
+
+class BrokerError(WebSocketError):
+    """The broker cannot be reached, or has not confirmed what it was asked for."""
 
 
 class ConnectionClosed(WebSocketError):

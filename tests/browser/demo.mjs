@@ -1,47 +1,11 @@
-// Drives the demo page in Chromium as a user would.
-//
-//     node demo.mjs SCENARIO PAGE_URL OUTPUT_FOLDER
-//
-// Prints one line of JSON, what was seen, for the Python test to judge. Waits only on conditions;
-// one that does not come true within TIMEOUT ends the run with an error.
+// Drives the demo page in Chromium as a user would; see chromium.mjs.
 
 import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
-import { chromium } from "playwright-core";
+import { consoleErrors, open, output, play, shots, sockets, url } from "./chromium.mjs";
 
-const [, , scenario, url, output] = process.argv;
-const TIMEOUT = 20_000;
 const MIB = 2 ** 20;
-
-const consoleErrors = [];
-const outsideRequests = [];
-const sockets = []; // of all pages: { path, sent, received }, but Playwright leaves out empty frames
-
-function watch(context) {
-  context.setDefaultTimeout(TIMEOUT);
-  context.on("request", (request) => {
-    const target = new URL(request.url());
-    if (target.protocol !== "data:" && target.origin !== new URL(url).origin) {
-      outsideRequests.push(request.url());
-    }
-  });
-  context.on("page", (page) => {
-    page.on("console", (message) => {
-      if (["error", "warning"].includes(message.type())) consoleErrors.push(message.text());
-    });
-    page.on("pageerror", (error) => consoleErrors.push(String(error)));
-    page.on("websocket", (socket) => {
-      const target = new URL(socket.url());
-      if (target.host !== new URL(url).host) outsideRequests.push(socket.url());
-      const seen = { path: target.pathname, sent: [], received: [] };
-      sockets.push(seen);
-      socket.on("framesent", ({ payload }) => seen.sent.push(payload));
-      socket.on("framereceived", ({ payload }) => seen.received.push(payload));
-    });
-  });
-  return context;
-}
 
 // ---- what a user does and sees ------------------------------------------------------------
 
@@ -51,12 +15,6 @@ function waitForState(page, state) {
   return Promise.all(
     LINKS.map((link) => page.locator(`#link-${link} .state`, { hasText: new RegExp(`^${state}$`) }).waitFor()),
   );
-}
-
-async function open(context) {
-  const page = await context.newPage();
-  await page.goto(url);
-  return page;
 }
 
 async function connect(page) {
@@ -314,10 +272,8 @@ const scenarios = {
     return { works, reported: reported.length };
   },
 
-  async screenshots() {
-    const views = {};
-    for (const [name, colorScheme, width] of [["light", "light", 1280], ["dark", "dark", 1280], ["narrow", "light", 360]]) {
-      const context = watch(await browser.newContext({ colorScheme, viewport: { width, height: 800 } }));
+  screenshots() {
+    return shots(async (context) => {
       const page = await open(context);
       await joinAs(page, "Ada");
       await page.getByLabel("Message", { exact: true }).fill("hi");
@@ -328,34 +284,9 @@ const scenarios = {
       await say(page, "a-word-without-any-place-to-break-".repeat(6));
       await page.locator("#chat-log", { hasText: "Ada a-word" }).waitFor();
       await waitForPoints(page, 4);
-      const file = path.join(output, `${name}.png`);
-      await page.screenshot({ path: file, fullPage: true });
-      views[name] = await page.evaluate((file) => ({
-        file,
-        background: getComputedStyle(document.body).backgroundColor,
-        overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-      }), file);
-      await context.close();
-    }
-    return { views };
+      return page;
+    });
   },
 };
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-});
-try {
-  const seen = await scenarios[scenario](watch(await browser.newContext()));
-  console.log(JSON.stringify({ ...seen, consoleErrors, outsideRequests }));
-} finally {
-  await browser.close();
-}
+await play(scenarios);

@@ -24,6 +24,16 @@ import pytest
 from wsproto_async import InvalidStatus, WebSocket, connect, serve
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+SERVERS = [
+    "echo.py",
+    "scream.py",
+    "chat.py",
+    "demo/server.py",
+    "rooms/server.py",
+    "cursors/server.py",
+    "ticker/server.py",
+]
+PAGES = ["rooms", "cursors", "ticker"]
 TIMEOUT = 20  # seconds until something that should happen counts as not happening
 
 
@@ -56,7 +66,7 @@ def start() -> Iterator[Start]:
 
     def start(name: str) -> Example:
         port = find_free_port()
-        option = ["--port"] if name.startswith("demo/") else []
+        option = ["--port"] if "/" in name else []
         process = subprocess.Popen(
             [sys.executable, EXAMPLES / name, *option, str(port)],
             stdout=subprocess.PIPE,
@@ -140,7 +150,7 @@ async def test_scream(start: Start) -> None:
         assert await receive(ws) == "STILL HERE!!!"
 
 
-@pytest.mark.parametrize("name", ["echo.py", "scream.py", "chat.py", "demo/server.py"])
+@pytest.mark.parametrize("name", SERVERS)
 async def test_interrupted_server_says_going_away(start: Start, name: str) -> None:
     example = start(name)
     async with connect(example.uri) as ws:
@@ -149,10 +159,10 @@ async def test_interrupted_server_says_going_away(start: Start, name: str) -> No
     example.wait()
 
 
-@pytest.mark.parametrize("name", ["echo.py", "scream.py", "chat.py", "demo/server.py"])
+@pytest.mark.parametrize("name", SERVERS)
 def test_port_in_use_is_an_error(name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as sock:
-        option = ["--port"] if name.startswith("demo/") else []
+        option = ["--port"] if "/" in name else []
         arguments = [*option, str(sock.getsockname()[1])]
         done = subprocess.run(
             [sys.executable, EXAMPLES / name, *arguments],
@@ -455,3 +465,178 @@ async def test_demo_chat_refuses_other_messages(start: Start, message: str | byt
         await expect_close(ws, 1008)
         await say(other, kind="name", name="Ada")
         assert await hear(other) == ("you", "Ada", "", 1)
+
+
+# --- rooms, cursors, ticker ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_allows_only_its_own_style_and_script(start: Start, name: str) -> None:
+    response, body = ask(start(f"{name}/server.py").port, "GET", "/")
+    assert response.status == 200
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert body.decode() == (EXAMPLES / name / "index.html").read_text(encoding="utf-8")
+    directives = response.headers["Content-Security-Policy"].split("; ")
+    policy = dict(directive.split(" ", 1) for directive in directives)
+    contents = re.findall(rb"<style>(.*?)</style>|<script>(.*?)</script>", body, re.DOTALL)
+    hashes = [hashlib.sha256(style or script).digest() for style, script in contents]
+    allowed = [f"'sha256-{base64.b64encode(each).decode()}'" for each in hashes]
+    assert len(allowed) == 2
+    assert policy.pop("default-src").split() == allowed
+    assert policy == {
+        "connect-src": "'self'",
+        "img-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_is_all_there_is(start: Start, name: str) -> None:
+    response, _ = ask(start(f"{name}/server.py").port, "GET", "/index.html")
+    assert response.status == 404
+
+
+async def hear_all(ws: WebSocket) -> dict[str, Any]:
+    message: dict[str, Any] = json.loads(await receive(ws))
+    message.pop("at", None)
+    return message
+
+
+async def join(ws: WebSocket, since: str = "", **who: str) -> list[dict[str, Any]]:
+    """Join a room; return what is told until that is done."""
+    await say(ws, kind="join", since=since, **{"room": "kitchen", "name": "Ada", **who})
+    told = [await hear_all(ws)]
+    while told[-1]["kind"] != "entered":
+        told.append(await hear_all(ws))
+    return told
+
+
+def key(number: int) -> str:
+    return f"{number:032x}"
+
+
+async def test_rooms(start: Start) -> None:
+    uri = start("rooms/server.py").uri
+    async with connect(uri) as first:
+        await join(first)
+        await say(first, kind="say", text="hello", id=key(1))
+        said = await hear_all(first)
+        position = said.pop("position")
+        assert said == {"kind": "said", "name": "Ada", "text": "hello", "id": key(1)}
+
+        async with connect(uri) as second:
+            *history, entered = await join(second, name="Grace")
+            assert await hear_all(first) == {"kind": "join", "name": "Grace"}
+            assert [each.get("text") for each in history if each["kind"] == "said"] == ["hello"]
+            assert entered["position"] == position
+            await say(second, kind="who")
+            while (here := await hear_all(second))["kind"] != "here":
+                pass
+            assert here["names"] == ["Ada", "Grace"]
+        while await hear_all(first) != {"kind": "leave", "name": "Grace"}:
+            pass
+
+        for number in (2, 2, 3):  # one of them twice, as if it did not know
+            await say(first, kind="say", text=f"number {number}", id=key(number))
+        async with connect(uri) as third:
+            told = await join(third, since=position, name="Grace")
+            missed = [each["text"] for each in told if each["kind"] == "said"]
+            while len(missed) < 2:
+                missed += (
+                    [told["text"]] if (told := await hear_all(third))["kind"] == "said" else []
+                )
+            assert missed == ["number 2", "number 3"]
+
+
+async def test_rooms_refuse_who_cannot_be(start: Start) -> None:
+    uri = start("rooms/server.py").uri
+    whos: list[dict[str, Any]] = [
+        {"room": ""},
+        {"name": ""},
+        {"room": "x" * 33},
+        {"name": "x" * 33},
+        {"room": "a*"},
+        {"name": "a\nb"},
+        {"name": "\ud800"},
+        {"room": 1},
+        {"since": None},
+        {"kind": "say"},
+    ]
+    for who in whos:
+        async with connect(uri) as ws:
+            message = {"kind": "join", "room": "kitchen", "name": "Ada", "since": "", **who}
+            await ws.send(json.dumps(message))
+            await expect_close(ws, 1008)
+
+
+async def test_rooms_take_any_since_for_a_position(start: Start) -> None:
+    uri = start("rooms/server.py").uri
+    for since in ("x", "abc:1", "abc:" + "9" * 400, "\ud800:1"):
+        async with connect(uri) as ws:
+            assert (await join(ws, since))[-1]["kind"] == "entered"
+
+
+async def test_rooms_refuse_other_messages(start: Start) -> None:
+    uri = start("rooms/server.py").uri
+    for message in (
+        "hello",
+        b"{}",
+        "[" * 8000,
+        '{"kind": "join", "room": "cellar", "name": "Ada", "since": ""}',
+        '{"kind": "say", "text": "hi"}',
+        json.dumps({"kind": "say", "text": "", "id": key(1)}),
+        json.dumps({"kind": "say", "text": "x" * 1001, "id": key(1)}),
+        json.dumps({"kind": "say", "text": "hi", "id": "x" * 32}),
+        json.dumps({"kind": "say", "text": 1, "id": key(1)}),
+    ):
+        async with connect(uri) as ws:
+            await join(ws)
+            await ws.send(message)
+            await expect_close(ws, 1008)
+
+
+async def test_cursors(start: Start) -> None:
+    uri = start("cursors/server.py").uri
+    async with connect(uri) as first, connect(uri) as second:
+        while (told := json.loads(await receive(second)))["kind"] != "you":
+            pass
+        await second.send(json.dumps({"x": 0.25, "y": 1}))
+        while (moved := json.loads(await receive(first)))["kind"] != "move":
+            pass
+        assert moved == {"kind": "move", "id": told["id"], "x": 0.25, "y": 1}
+        await first.send(json.dumps({"x": 0, "y": 0.5}))
+        while (moved := json.loads(await receive(second)))["kind"] != "move":
+            pass
+        assert (moved["x"], moved["y"]) == (0, 0.5)  # the other's: it is not told of its own
+        await second.close()
+        assert json.loads(await receive(first)) == {"kind": "leave", "id": told["id"]}
+
+
+async def test_cursors_refuse_other_places(start: Start) -> None:
+    uri = start("cursors/server.py").uri
+    for message in (
+        "{}",
+        b"{}",
+        "[",
+        '{"x": 0, "y": 1.01}',
+        '{"x": -0.1, "y": 0}',
+        '{"x": NaN, "y": 0}',
+    ):
+        async with connect(uri) as ws:
+            await ws.send(message)
+            await expect_close(ws, 1008)
+
+
+async def test_ticker(start: Start) -> None:
+    async with connect(start("ticker/server.py").uri) as ws:
+        numbers: dict[str, list[int]] = {}
+        while len(numbers) < 12 or min(map(len, numbers.values())) < 5:
+            quote = json.loads(await receive(ws))
+            numbers.setdefault(quote["symbol"], []).append(quote["number"])
+            assert 1 <= len(quote["trend"]) <= 60
+        for seen in numbers.values():
+            assert seen == list(range(seen[0], seen[0] + len(seen)))
+        await ws.send("buy")
+        await expect_close(ws, 1008)

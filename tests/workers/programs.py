@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -47,10 +49,17 @@ class Program:
 
     def __init__(self, command: list[str], folder: Path) -> None:
         self.lines: list[str] = []
+        # The path of a Unix socket has to be short.
+        self.temporary = Path(tempfile.mkdtemp())
         self.process = subprocess.Popen(
             command,
             cwd=folder,
-            env=os.environ | {"PYTHONPATH": ROOT, "PYTHONUNBUFFERED": "1"},
+            env={
+                **os.environ,
+                "PYTHONPATH": ROOT,
+                "PYTHONUNBUFFERED": "1",
+                "TMPDIR": str(self.temporary),
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -95,6 +104,7 @@ class Program:
         self.process.wait()
         self._reader.join(PATIENCE)
         self.process.stdout.close()
+        shutil.rmtree(self.temporary)
 
 
 def connect(address: tuple[str, int] | str) -> socket.socket:

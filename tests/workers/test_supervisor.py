@@ -82,8 +82,11 @@ def connect_to(program: Program, pid: int) -> socket.socket:
         sock.close()
 
 
-def children(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+def children(pid: int) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+HUB = 1  # child of the supervisor beside the workers
 
 
 LAZY = 2  # descriptors that an event loop opens when it has its first connection
@@ -182,7 +185,7 @@ def test_more_signals_change_nothing(serving: Callable) -> None:
 
 def until_one_has_ended(program: Program) -> None:
     """Wait until the first signal has come to the workers: one of them has nobody to wait for."""
-    eventually(lambda: len(children(program.process.pid)) == 1)
+    eventually(lambda: len(children(program.process.pid)) == 1 + HUB)
 
 
 def test_the_grace_is_bounded(serving: Callable) -> None:
@@ -210,7 +213,7 @@ def test_no_connection_is_refused_by_a_rolling_restart(serving: Callable) -> Non
             eventually(lambda old=old: not any(map(is_alive, old)))
     assert callers.failures == []
     assert callers.count > 0
-    eventually(lambda: len(children(supervisor)) == 2)  # nor a zombie
+    eventually(lambda: len(children(supervisor)) == 2 + HUB)  # nor a zombie
     assert descriptors(supervisor) == before
     for pid in program.workers(8)[-2:]:
         eventually(lambda pid=pid: descriptors(pid) <= of_a_worker + LAZY)
@@ -262,7 +265,7 @@ def test_a_second_sighup_is_one_more_restart(serving: Callable) -> None:
         r"SIGHUP: worker \d \(process \d+\) is (?:starting|ending); the restart follows"
     )
     program.workers(6)
-    eventually(lambda: len(children(program.process.pid)) == 2)
+    eventually(lambda: len(children(program.process.pid)) == 2 + HUB)
     program.send(signal.SIGTERM)
     assert program.end() == 0
     assert len(program.found("restarting the workers")) == 2
@@ -362,12 +365,13 @@ def test_nobody_is_blamed_when_all_stood_still(serving: Callable) -> None:
 def test_workers_end_when_the_supervisor_is_killed(serving: Callable) -> None:
     program = serving()
     workers = program.workers(2)
+    processes = children(program.process.pid)
     with connect_to(program, workers[0]) as sock:
         os.kill(workers[1], signal.SIGSTOP)  # nor do they depend on each other
         program.send(signal.SIGKILL)
         assert read_all(sock) == GOING_AWAY
     os.kill(workers[1], signal.SIGCONT)
-    eventually(lambda: not any(map(is_alive, workers)))
+    eventually(lambda: not any(map(is_alive, processes)))
     with pytest.raises(ConnectionRefusedError):
         program.connect()
 
@@ -463,7 +467,7 @@ def test_a_restart_that_hangs_is_over_in_time(start: Start, tmp_path: Path) -> N
     workers = program.workers(2)
     (tmp_path / "bad").touch()
     program.send(signal.SIGHUP)
-    eventually(lambda: len(children(program.process.pid)) == 3)
+    eventually(lambda: len(children(program.process.pid)) == 3 + HUB)
     program.send(signal.SIGHUP)
     program.wait_for(r"SIGHUP: worker 1 \(process \d+\) is starting; the restart follows")
     (tmp_path / "bad").unlink()
@@ -485,6 +489,7 @@ def test_others_serve_the_share_of_a_worker_that_is_not_there(start: Start, tmp_
     first, second = program.workers(2)
     eventually(lambda: descriptors(first) == descriptors(second))  # nothing is lent
     at_rest = descriptors(second)
+    before = set(children(program.process.pid))
     (tmp_path / "bad").touch()
     os.kill(first, signal.SIGSTOP)
     address = ("127.0.0.1", program.port)
@@ -500,7 +505,7 @@ def test_others_serve_the_share_of_a_worker_that_is_not_there(start: Start, tmp_
         with program.connect() as sock:
             assert pid_of(sock) == second
     (tmp_path / "bad").unlink()
-    (hanging,) = {int(pid) for pid in children(program.process.pid)} - {second}
+    (hanging,) = set(children(program.process.pid)) - before
     os.kill(hanging, signal.SIGKILL)
     connect_to(program, program.workers(3)[2]).close()
     eventually(lambda: descriptors(second) <= at_rest + LAZY)  # it has given them back

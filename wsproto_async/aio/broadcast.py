@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
 
-from ..codec.frames import encode_frame
-from ..extensions.base import Codec
 from ..sansio.state import OPEN
 from .data import Data, encode_data
+from .outbox import Policy
+from .prepared import PreparedMessage
 from .websocket import WebSocket
+
+if TYPE_CHECKING:
+    from .protocol import ProtocolCore
 
 __all__ = ["broadcast"]
 
@@ -29,47 +33,21 @@ def broadcast(
     Raises TypeError and UnicodeError before anything is sent.
     """
     opcode, payload = encode_data(message, text)
-    prepared = _PreparedMessage(opcode, payload, compress)
+    prepared = PreparedMessage(opcode, payload, compress)
     for ws in websockets:
         protocol = ws._protocol
         connection = protocol.connection
         if connection.state is OPEN:
             sender = protocol.sender
-            if sender.is_slow():
-                protocol.close(1013, "too slow")
+            frame = prepared.frame(connection.codec, ws.server is None)
+            if sender.is_held_up():
+                sender.hold(frame, _POLICY, protocol)
             else:
-                sender.push(prepared.frame(connection.codec, ws.server is None))
+                sender.push(frame, 1)
 
 
-class _PreparedMessage:
-    """A message, encoded and framed once for all connections that take it in the same form."""
+def _close(protocol: ProtocolCore, policy: Policy, what: str) -> None:
+    protocol.close(1013, "too slow")
 
-    __slots__ = ("_compress", "_encoded", "_frames", "_opcode", "_payload", "_plain")
 
-    def __init__(self, opcode: int, payload: bytes, compress: bool | None) -> None:
-        self._opcode = opcode
-        self._plain: bytes | None = None
-        self._payload = payload
-        self._compress = compress
-        self._encoded: dict[Hashable, tuple[int, bytes]] = {None: (0, payload)}
-        self._frames: dict[Hashable, bytes] = {}
-
-    def frame(self, codec: Codec | None, is_client: bool) -> bytes:
-        if codec is None and not is_client and self._plain is not None:
-            return self._plain
-        encoding = None
-        if codec is not None and codec.encoding is not None:
-            wanted = codec.wants(self._payload) if self._compress is None else self._compress
-            encoding = codec.encoding if wanted else None
-            if encoding not in self._encoded:
-                self._encoded[encoding] = codec.rsv, codec.encode(self._payload, fin=True)
-        frame = None if is_client else self._frames.get(encoding)
-        if frame is None:
-            rsv, payload = self._encoded[encoding]
-            # What a client sends is masked, with a key of its own each time (RFC 6455 5.3).
-            frame = encode_frame(self._opcode, payload, is_client, True, rsv)
-            if not is_client:
-                self._frames[encoding] = frame
-                if encoding is None:
-                    self._plain = frame
-        return frame
+_POLICY: Final = Policy("", "close", None, None, "", _close)

@@ -29,6 +29,7 @@ cdef class ProtocolCore(StreamProtocol):
     cdef object _deadline
     cdef public object task
     cdef public object admitted_as
+    cdef public dict audiences
     cdef public object client_address
     cdef readonly double opened_at
     cdef object spare

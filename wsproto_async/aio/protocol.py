@@ -30,6 +30,7 @@ from .timer import Deadline
 
 if TYPE_CHECKING:
     from ..handshake.http11 import Request, Response
+    from ..pubsub.audience import Audience
 
 __all__ = ["Owner", "ProtocolCore", "WebSocketProtocol"]
 
@@ -73,6 +74,7 @@ class ProtocolCore(StreamProtocol):
         "_turn",
         "_was_full_read",
         "admitted_as",
+        "audiences",
         "bytes_received",
         "client_address",
         "connection",
@@ -133,6 +135,7 @@ class ProtocolCore(StreamProtocol):
         self.bytes_received = 0
         self.pauses = 0
         self.admitted_as: str | None = None  # see Admission
+        self.audiences: dict[str, Audience[ProtocolCore]] | None = None  # until it subscribes
         self.client_address: tuple[str, int] | None = None  # the peer is a proxy for it
         self.is_closed_by_user = False
         self.opened_at = 0.0
@@ -465,6 +468,7 @@ class ProtocolCore(StreamProtocol):
         if self.connection.is_failure_held():
             self._fail()
         if self.connection.state is OPEN:
+            self.sender.empty_outbox()
             self.connection.send_close(code, reason)
             self.sender.wake()
             self.begin_end()

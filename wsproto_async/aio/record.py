@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..handshake.http11 import Response
 from ..sansio.state import CONNECTING, OPEN
 from .log import Log, one_line, who
+from .topics import TopicStats
 from .websocket import WebSocket
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class ServerStats(NamedTuple):
     """Bytes from the peers, HTTP included, before TLS."""
     bytes_sent: int
     """Bytes for the peers, HTTP included, before TLS."""
+    topics: TopicStats
+    """The numbers of topics."""
 
 
 class Record:
@@ -95,7 +98,7 @@ class Record:
                 *traffic,
             )
 
-    def stats(self, websockets: Collection[WebSocket]) -> ServerStats:
+    def stats(self, websockets: Collection[WebSocket], topics: TopicStats) -> ServerStats:
         """Return the numbers, of which those that are there still have their part."""
         states = [ws.state for ws in websockets]
         traffic = self._traffic
@@ -109,6 +112,7 @@ class Record:
             self.shed,
             dict(self._closed),
             *traffic,
+            topics,
         )
 
 

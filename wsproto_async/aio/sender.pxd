@@ -6,7 +6,7 @@ from .thread cimport current_thread
 
 cdef Py_ssize_t _CORK_LIMIT
 cdef Py_ssize_t _LONG_ON_AVERAGE
-cdef Py_ssize_t _SLOW_FACTOR
+cdef Py_ssize_t _OUTBOX_FACTOR
 cdef Py_ssize_t _TURN_BUDGET
 cdef Py_ssize_t _WRITE_COST
 
@@ -14,9 +14,10 @@ cdef Py_ssize_t _WRITE_COST
 cdef class Sender:
     cdef Connection _connection
     cdef readonly object transport
-    cdef list _pushed
+    cdef readonly object outbox
     cdef readonly bint is_gate_shut
     cdef int _in_line
+    cdef bint _is_outbox_next
     cdef Py_ssize_t _budget
     cdef bint _is_flush_due
     cdef ReceiveQueue _unread
@@ -42,6 +43,11 @@ cdef class Sender:
     cpdef wake(self)
     cpdef bint may_send(self) except -1
     cpdef Py_ssize_t buffered_amount(self) except -1
-    cpdef bint is_slow(self) except -1
-    cpdef push(self, bytes frame)
+    cpdef bint is_held_up(self) except -1
+    cpdef push(self, bytes frames, int count)
+    cpdef hold(self, bytes frame, object policy, object owner)
+    cpdef Py_ssize_t outbox_limit(self) except -1
+    @cython.locals(connection=Connection, size=cython.Py_ssize_t, frame=bytes)
+    cpdef drain(self)
+    cpdef empty_outbox(self)
     cpdef message_sent(self)

@@ -2,17 +2,20 @@
 
 Laws: nothing is written after the transport began to close. While the gate is shut no message is
 framed, so what waits for the peer is ``write_limit`` and one message at most. Who sends and awaits
-nothing else gives the loop a turn now and then, however fast the peer is.
+nothing else gives the loop a turn now and then, however fast the peer is. What was published to
+many waits in an outbox then, and when the gate opens it and those in line take turns.
 """
 
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import Final
 
 from ..sansio.connection import Connection
 from ..sansio.state import OPEN
 from .flow import ReceiveQueue, Waiters
+from .outbox import Outbox, Policy
 from .thread import current_thread
 
 __all__ = ["Sender"]
@@ -21,7 +24,7 @@ _CORK_LIMIT: Final = 65536  # bytes of replies that may wait for each other
 _LONG_ON_AVERAGE: Final = 8192  # bytes of a piece, from where on joining costs more
 _TURN_BUDGET: Final = 65536  # bytes, with 4 KiB for each write, without a pause
 _WRITE_COST: Final = 4096
-_SLOW_FACTOR: Final = 16  # times write_limit may wait for a peer that nobody waits for
+_OUTBOX_FACTOR: Final = 16  # times write_limit may wait for a peer that nobody waits for
 
 
 class Sender:
@@ -37,14 +40,15 @@ class Sender:
         "_connection",
         "_in_line",
         "_is_flush_due",
+        "_is_outbox_next",
         "_line",
-        "_pushed",
         "_thread",
         "_unread",
         "_waiters",
         "_write_limit",
         "bytes_sent",
         "is_gate_shut",
+        "outbox",
         "transport",
     )
 
@@ -61,8 +65,9 @@ class Sender:
         self._waiters: Waiters | None = None  # until somebody waits
         self._line: asyncio.Lock | None = None
         self._in_line = 0
+        self._is_outbox_next = False
         self._budget = _TURN_BUDGET
-        self._pushed: list[bytes] | None = None  # while a fragmented message is sent
+        self.outbox: Outbox | None = None  # until something waits in it
         self.is_gate_shut = False
         self.bytes_sent = 0
         self._is_flush_due = False
@@ -141,7 +146,14 @@ class Sender:
         self.is_gate_shut = False
         self._connection.hold_pongs = False
         self.flush()
-        self.wake()
+        if self.outbox is None or not self._in_line or self._is_outbox_next:
+            self._is_outbox_next = False
+            self.drain()
+            self.wake()
+        else:
+            self._is_outbox_next = True
+            self.wake()
+            asyncio.get_running_loop().call_soon(self.drain)
 
     def wake(self) -> None:
         """Let those who wait look again: a message is complete, or the end has begun."""
@@ -200,39 +212,72 @@ class Sender:
         else:
             await self.change()
 
-    def push(self, frame: bytes) -> None:
-        """Send a message that was framed before, without waiting for anything but fragments.
+    # What is published to many
 
-        The connection is open.
-        """
+    def is_held_up(self) -> bool:
+        """Tell if what is published has to wait: for the peer, or for somebody's last fragment."""
+        return self.is_gate_shut or self.outbox is not None or self._connection.sending_message
+
+    def push(self, frames: bytes, count: int) -> None:
+        """Send ``count`` messages that were framed before. Nothing is held up."""
         self.check_thread()
         if self._connection.is_clear():
-            self._connection.messages_sent += 1
-            self._write(frame)
-        elif self._connection.sending_message:
-            if self._pushed is None:
-                self._pushed = []
-            self._pushed.append(frame)
+            self._connection.messages_sent += count
+            self._write(frames)
         else:
-            self._connection.send_frame(frame)
+            self._connection.messages_sent += count - 1
+            self._connection.send_frame(frames)
             self.written()
+
+    def hold(self, frame: bytes, policy: Policy, owner: object) -> None:
+        """Let a message that was framed before wait, as its policy allows.
+
+        ``owner`` is who the policy tells of.
+        """
+        self.check_thread()
+        if self.outbox is None:
+            self.outbox = Outbox(self.outbox_limit(), owner)
+        held = self.buffered_amount() - self.outbox.size
+        self.outbox.put(frame, policy, held, monotonic())
+
+    def outbox_limit(self) -> int:
+        """Return how many bytes may wait for the peer in all, if nobody says otherwise."""
+        return _OUTBOX_FACTOR * self._write_limit
+
+    def drain(self) -> None:
+        """Send what waits in the outbox, as far as the peer takes it."""
+        outbox = self.outbox
+        connection = self._connection
+        now = monotonic()
+        while outbox is not None and not (self.is_gate_shut or connection.sending_message):
+            if connection.state is not OPEN:
+                break
+            size = 0
+            while size < _CORK_LIMIT and (frame := outbox.take(now)) is not None:
+                connection.send_frame(frame)
+                size += len(frame)
+            self.flush()
+            if not len(outbox):
+                self.outbox = None
+                self.wake()
+                break
+
+    def empty_outbox(self) -> None:
+        """Let what waits in the outbox go before the Close frame that follows."""
+        outbox, self.outbox = self.outbox, None
+        if outbox is not None and not self._connection.sending_message:
+            now = monotonic()
+            while (frame := outbox.take(now)) is not None:
+                self._connection.send_frame(frame)
 
     def message_sent(self) -> None:
         """A fragmented message is complete, or broken off: it is others' turn."""
-        pushed, self._pushed = self._pushed, None
-        if self._connection.state is OPEN:
-            for frame in pushed or ():
-                self.push(frame)
+        self.drain()
         self.wake()
 
     def buffered_amount(self) -> int:
         """Return how many bytes were sent and have not left for the network yet."""
-        held = self._connection.output_size + sum(map(len, self._pushed or ()))
+        held = self._connection.output_size
+        if self.outbox is not None:
+            held += self.outbox.size
         return held if self.transport is None else held + self.transport.get_write_buffer_size()
-
-    def is_slow(self) -> bool:
-        """Tell if more waits for the peer than what nobody waits for may come to."""
-        # While the gate is open not even ``write_limit`` waits in the transport.
-        return (
-            self.is_gate_shut or self._pushed is not None
-        ) and self.buffered_amount() > _SLOW_FACTOR * self._write_limit

@@ -15,6 +15,10 @@ from ..extensions.base import Extension
 from ..handshake.forwarded import TrustedProxies
 from ..handshake.host import AllowedHosts, check_allowed_hosts
 from ..handshake.origin import Origins, check_origins
+from ..pubsub.broker import Broker
+from ..pubsub.memory import MemoryBroker
+from ..pubsub.topic import Topic
+from ..pubsub.uri import open_broker
 from ..sansio.server import ServerConnection
 from .acceptor import accept_on
 from .admission import Admission, Limits
@@ -23,6 +27,7 @@ from .log import Log, LoggerLike
 from .probes import Probes
 from .server import Handler, Server
 from .settings import Compression, Settings, all_extensions, all_of, check_limit
+from .topics import Topics
 from .upgrade import Hooks, ProcessRequest, ProcessResponse, SelectSubprotocol
 
 __all__ = ["serve", "unix_serve"]
@@ -81,6 +86,16 @@ class serve:
       closed it itself. False by default: ``recv`` and ``send`` tell, ``ws.wait_closed()`` waits
       for it, and ``ws.tasks()`` groups tasks that end with it.
 
+    Topics, explained in the page on them:
+
+    - ``topics``: what holds for them, a sequence of :class:`Topic`; the first whose pattern matches
+      counts. Topics that none matches have no history, and slow subscribers are closed.
+    - ``broker``: who carries publications to other processes: a ``redis:``, ``rediss:`` or
+      ``redis+unix:`` URI, or a :class:`~wsproto_async.pubsub.Broker`. None, the default, for
+      nobody; the workers of :func:`run` then share their topics.
+    - ``max_topics``: that this process has subscribers of, 65,536; ``max_subscriptions``: of one
+      connection, 1,000. None lifts these limits.
+
     Limits, explained in the page on limits; None lifts any of them but ``read_limit`` and
     ``write_limit``:
 
@@ -103,8 +118,8 @@ class serve:
       of 64 bits: ``"auto"``, the default, is 1,024 of a public address, and no limit for others,
       which may be a proxy's.
 
-    Raises TypeError and ValueError at once for what cannot work, and OSError if it cannot listen
-    there.
+    Raises TypeError and ValueError at once for what cannot work, OSError if it cannot listen
+    there, and BrokerError if it cannot reach its broker.
     """
 
     def __init__(
@@ -131,6 +146,10 @@ class serve:
         trusted_proxies: Sequence[str] = (),
         proxy_protocol: bool = False,
         cancel_on_disconnect: bool = False,
+        topics: Sequence[Topic] = (),
+        broker: Broker | str | None = None,
+        max_topics: int | None = 2**16,
+        max_subscriptions: int | None = 1000,
         open_timeout: float | None = 10,
         close_timeout: float | None = 10,
         ping_interval: float | None = 20,
@@ -186,6 +205,16 @@ class serve:
         if proxy_protocol and not trusted_proxies:
             raise ValueError("proxy_protocol needs trusted_proxies")
         self._preface = proxies if proxy_protocol else None
+        check_limit("max_topics", max_topics)
+        check_limit("max_subscriptions", max_subscriptions)
+        topics = tuple(topics)
+        for topic in topics:
+            if not isinstance(topic, Topic):
+                raise TypeError(f"topics must be Topics, not {topic!r}")
+        if isinstance(broker, str):
+            broker = open_broker(broker)
+        if not isinstance(broker, Broker | None):
+            raise TypeError(f"broker must be a Broker or a URI, not {broker!r}")
 
         def make_server() -> Server:
             return Server(
@@ -196,6 +225,13 @@ class serve:
                 Admission(limits),
                 probes,
                 proxies,
+                Topics(
+                    topics,
+                    MemoryBroker() if broker is None else broker,
+                    max_topics,
+                    max_subscriptions,
+                    self._settings.log,
+                ),
                 cancel_on_disconnect,
             )
 
@@ -234,7 +270,12 @@ class serve:
 
     async def _start(self) -> Server:
         server = self._make_server()
-        await self._listen(server)
+        await server.open_topics()
+        try:
+            await self._listen(server)
+        except BaseException:
+            await server.close_topics()
+            raise
         for sock in server.sockets:
             address = sock.getsockname()
             where = "{}:{}".format(*address) if isinstance(address, tuple) else address

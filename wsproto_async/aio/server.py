@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from inspect import isawaitable
@@ -17,12 +17,15 @@ from ..exceptions import ConnectionClosed, HandshakeError, InvalidHeader, Invali
 from ..handshake.forwarded import TrustedProxies
 from ..handshake.http11 import Request, Response
 from ..handshake.server import refusal
+from ..pubsub.publication import Position
+from ..pubsub.topic import Slow
 from ..sansio.server import ServerConnection
 from ..sansio.state import CONNECTING, OPEN
 from .acceptor import Acceptor
 from .address import host_of
 from .admission import Admission
 from .bind import set_user_timeout
+from .data import Data
 from .flow import Waiters
 from .log import who
 from .probes import Probes
@@ -31,6 +34,7 @@ from .record import Record, ServerStats
 from .settings import Settings, check_timeout
 from .signals import on_stop_signal
 from .timer import Deadline
+from .topics import Topics, TopicsView
 from .upgrade import Hooks, answer
 from .websocket import WebSocket
 
@@ -67,6 +71,7 @@ class Server:
         admission: Admission,
         probes: Probes,
         proxies: TrustedProxies,
+        topics: Topics,
         cancel_on_disconnect: bool,
     ) -> None:
         self._handler = handler
@@ -77,6 +82,7 @@ class Server:
         self._admission = admission
         self._probes = probes
         self._proxies = proxies
+        self._topics = topics
         self._cancels_on_disconnect = cancel_on_disconnect
         self._record = Record(settings.log)
         self._loop = asyncio.get_running_loop()
@@ -156,7 +162,59 @@ class Server:
 
     def stats(self) -> ServerStats:
         """Return the server's numbers."""
-        return self._record.stats(self._websockets.values())
+        return self._record.stats(self._websockets.values(), self._topics.stats())
+
+    # Topics
+
+    @property
+    def topics(self) -> Mapping[str, frozenset[WebSocket]]:
+        """The topics that somebody in this process has subscribed to, and who, at this moment."""
+        return TopicsView(self._topics)
+
+    def publish(
+        self,
+        topic: str,
+        message: Data,
+        *,
+        text: bool | None = None,
+        compress: bool | None = None,
+        exclude: WebSocket | None = None,
+        key: str = "",
+        slow: Slow | None = None,
+        idempotency_key: str = "",
+    ) -> Awaitable[Position | None]:
+        """Send one message to all subscribers of ``topic``, in all processes that share the broker.
+
+        It does not have to be awaited: the message is on its way. Awaiting tells that the broker
+        has it, gives its :class:`Position`, None without a history, and waits while too much is
+        still to be delivered. Who publishes without end has to await.
+
+        - ``message``, ``text`` and ``compress`` are as for :meth:`WebSocket.send`, fragments
+          excepted, up to 16 MiB. It is encoded and framed once for all connections alike.
+        - ``exclude``: a connection of this server that does not get it.
+        - ``slow``: what is done about slow subscribers, if not what :class:`Topic` says for all of
+          the topic's; ``key``, up to 255 bytes: with ``"latest"``, what it is the latest of.
+        - ``idempotency_key``, up to 255 bytes: a second message on the topic with the same one,
+          within 300 s, is not published, and gives the position of the first. So whoever does not
+          know if publishing succeeded can do it once more.
+
+        Messages of one publisher on one topic arrive in their order; with ``"latest"`` those of one
+        key do. They leave at the end of the loop's turn: what is sent to a connection in the same
+        turn overtakes them. Raises ValueError, TypeError and UnicodeError at once for what cannot be published.
+        Awaiting raises BrokerError if the message may not have been published. Cancelling does not
+        take it back.
+        """
+        return self._topics.publish(
+            topic, message, text, compress, exclude, key, slow, idempotency_key
+        )
+
+    def members(self, topic: str) -> Awaitable[dict[str, str]]:
+        """Return who is on a topic, in all processes: their names, by ``ws.id.hex``.
+
+        Members are those who have subscribed with ``member=``. Of a process that has crashed they
+        are gone after 30 s. Awaiting raises BrokerError if the broker does not answer.
+        """
+        return self._topics.members(topic)
 
     # The end
 
@@ -207,6 +265,14 @@ class Server:
             await self._gone.wait()
         await asyncio.shield(self._closing)
 
+    async def open_topics(self) -> None:
+        """Connect to the broker; raises BrokerError."""
+        await self._topics.start()
+
+    async def close_topics(self) -> None:
+        """Leave the broker."""
+        await self._topics.close()
+
     async def _shut_down(self, code: int, reason: str, grace: float | None, spread: float) -> None:
         for protocol in tuple(self._websockets):
             if protocol.connection.state is CONNECTING:
@@ -219,6 +285,7 @@ class Server:
                     "handlers ignore cancellation, and nobody waits for them any longer: %d",
                     len(self._lingering),
                 )
+        await self._topics.close()
         self._log.close()
 
     async def _close_all(self, code: int, reason: str, spread: float) -> None:
@@ -309,7 +376,10 @@ class Server:
             self._turn_away(protocol, "handshake timed out")
 
     def connection_lost(self, protocol: ProtocolCore) -> None:
-        self._record.gone(self._websockets.pop(protocol))
+        ws = self._websockets.pop(protocol)
+        self._record.gone(ws)
+        if protocol.audiences is not None:
+            self._topics.drop(protocol, ws)
         self._admission.end(protocol)
         if protocol.task is not None and not protocol.task.done():
             self._lingering.add(protocol.task)

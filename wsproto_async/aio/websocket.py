@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID, uuid4
 
 from typing_extensions import Unpack
 
 from ..codec.close import encode_close
-from ..exceptions import ConnectionClosedError, ConnectionClosedOK
+from ..exceptions import ConnectionClosedError, ConnectionClosedOK, InvalidState
 from ..handshake.headers import Headers
 from ..handshake.http11 import Request, Response, without_query
 from ..sansio.state import CLOSED, State
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     import asyncio
     from typing import Self
 
+    from ..pubsub.publication import Position
     from .protocol import ProtocolCore
     from .server import Server
+    from .topics import Subscription, Topics
 
 __all__ = ["WebSocket", "WebSocketCore"]
 
@@ -147,6 +149,53 @@ class WebSocketCore:
         Pings are answered without this. Raises ConnectionClosed, and ValueError if too long.
         """
         await self._protocol.keepalive.pong(self._protocol, encode_data(data, None)[1])
+
+    # Topics
+
+    def subscribe(
+        self,
+        topic: str,
+        *,
+        since: Position | str | None = None,
+        last: int = 0,
+        member: str | None = None,
+    ) -> Awaitable[Subscription]:
+        """Receive nothing, but have the peer sent what is published on ``topic``, as it comes.
+
+        It begins at once. Awaiting tells that nothing published from then on can be missed: see
+        :class:`Subscription`. The end of the connection ends it, and so does ``unsubscribe``.
+
+        - ``topic``: up to 255 bytes of UTF-8, printable and without ``*``.
+        - ``since``: where a client left off, a position or what it says of one: it is sent all that
+          was published after it, in order, or ``recovered`` is False and nothing of it, as for what
+          is no position.
+        - ``last``: without a ``since``, and instead of nothing of it, it is sent up to so many of
+          the last messages that are kept.
+        - ``member``: makes it a member by this name, up to 255 bytes, seen by ``server.members()``;
+          others on the topic are told by ``Topic.wrap``.
+
+        Raises InvalidState if it has subscribed to that already, for one more than
+        ``max_subscriptions`` or ``max_topics``, for ``since`` or ``last`` without a history and a
+        ``member`` without presence, and on a client; ValueError for what names no topic and for a
+        negative ``last``; ConnectionClosed.
+        Awaiting raises BrokerError if the broker does not answer: then, and if it is cancelled,
+        there is no subscription.
+        """
+        return self._topics().subscribe(cast("WebSocket", self), topic, since, last, member)
+
+    def unsubscribe(self, topic: str) -> None:
+        """Undo ``subscribe``; does nothing if there is no such subscription."""
+        self._topics().unsubscribe(self._protocol, topic)
+
+    @property
+    def topics(self) -> frozenset[str]:
+        """The topics it has subscribed to."""
+        return frozenset(self._protocol.audiences or ())
+
+    def _topics(self) -> Topics:
+        if self.server is None:
+            raise InvalidState("topics are a server's: a client has none")
+        return self.server._topics
 
     # The end
 

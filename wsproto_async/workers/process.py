@@ -15,7 +15,7 @@ from ..aio.signals import on_stop_signal
 from .last_resort import call_off, last_resort
 from .systemd import notify, watchdog
 
-__all__ = ["EXIT_AFTER_GRACE", "EXIT_USAGE", "Beside", "close", "serve_here"]
+__all__ = ["EXIT_AFTER_GRACE", "EXIT_USAGE", "Beside", "close", "loop_factory", "serve_here"]
 
 EXIT_USAGE: Final = 2
 """The status of a program that was told to do what cannot be done, as argparse has it."""
@@ -47,7 +47,7 @@ def serve_here(
     try:
         with suppress(KeyboardInterrupt), _signals_interrupt():
             starting = make()
-            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            with asyncio.Runner(loop_factory=loop_factory()) as runner:
                 runner.run(_serve(starting, grace, beside))
     finally:
         call_off()
@@ -109,7 +109,8 @@ async def _serve(starting: serve, grace: float | None, beside: Beside) -> None:
                 await server.wait_closed()
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes uvloop's loops, None if it is not installed."""
     try:
         import uvloop
     except ImportError:

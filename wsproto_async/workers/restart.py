@@ -90,7 +90,7 @@ class RollingRestart:
         try:
             self._successor = self._fork(slot)
         except OSError as exc:
-            _logger.error("worker %d cannot start: %s; the others go on", slot.number, exc)
+            _logger.error("%s cannot start: %s; the others go on", slot.name, exc)
             self._end()
 
     def _end(self) -> None:

@@ -7,12 +7,14 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from socket import socket
 from typing import Any, Final
 
 from ..aio.serve import serve
 from ..aio.server import Handler
 from ..aio.settings import check_timeout
+from ..pubsub.hub import HubBroker
 from .process import serve_here
 from .sockets import bind_each
 from .systemd import listening_sockets
@@ -50,12 +52,13 @@ def run(
     INFO and above go to stderr.
 
     With more than one of ``workers`` this process becomes their supervisor, and each worker a
-    process forked from it, with an event loop of its own. One that ends by itself is replaced: at
-    once, then after pauses from 1 to 30 s. So is one whose event loop stands still for
-    ``heartbeat_timeout`` seconds, 2 or more, or that takes ten times as long to start; None for
-    never. SIGHUP replaces all, one after another, without refusing a connection; the new ones run
-    the code of this process again, while those of the command line load what is there then. The
-    supervisor takes SIGINT, SIGTERM, SIGHUP and SIGCHLD over, whoever handled them.
+    process forked from it, with an event loop of its own. They share their topics: without a
+    ``broker`` by way of a hub, one process more. One that ends by itself is replaced: at once, then
+    after pauses from 1 to 30 s. So is one whose event loop stands still for ``heartbeat_timeout``
+    seconds, 2 or more, or that takes ten times as long to start; None for never. SIGHUP replaces
+    all workers, one after another, without refusing a connection; the new ones run the code of this
+    process again, while those of the command line load what is there then. The supervisor takes
+    SIGINT, SIGTERM, SIGHUP and SIGCHLD over, whoever handled them.
 
     Raises OSError if it cannot listen there; ValueError for times above a day, for ``workers``
     below 1, and above 1 where there is no ``os.fork``; RuntimeError if there are other threads or a
@@ -99,7 +102,7 @@ def run_loaded(
 
     def make(sock: socket | Sequence[socket] | None) -> serve:
         handler, more = load()
-        return serve(handler, port, sock=sock, **options, **more)
+        return serve(handler, port, sock=sock, **(options | more))
 
     if workers == 1:
         serve_here(lambda: make(sock), grace)
@@ -121,15 +124,19 @@ def run_loaded(
             lambda server: in_touch(server, channel, grace),
         )
 
-    # Where there is no fork, there is not all that this module takes from the system.
+    # Where there is no fork, there is not all that these modules take from the system.
+    from .hub import hub_slot
     from .supervisor import Supervisor
 
-    try:
-        status = Supervisor(work, socks, grace, heartbeat_timeout).run()
-    finally:
+    with ExitStack() as stack:
         for each in socks:
             for one in each:
-                one.close()
+                stack.callback(one.close)
+        hub = None
+        if options.get("broker") is None:
+            path, hub = stack.enter_context(hub_slot())
+            options["broker"] = HubBroker(path)
+        status = Supervisor(work, socks, grace, heartbeat_timeout, hub).run()
     if status:
         raise SystemExit(status)
 

@@ -1,17 +1,23 @@
-"""What the supervisor knows of a worker, and of the place that workers hold one after another."""
+"""What the supervisor knows of a worker, and of the place that workers hold one after another.
+
+The hub is a worker too, as far as this goes.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from socket import send_fds, socket
 from typing import Final
 
 from .worker import LEND, MOST_LENT, RETIRE
 
-__all__ = ["Slot", "WorkerProcess", "describe"]
+__all__ = ["Slot", "Work", "WorkerProcess", "describe"]
+
+Work = Callable[[Sequence[socket], socket], None]
+"""What a worker does, given its listening sockets and the socket to its supervisor."""
 
 _FIRST_DELAY: Final = 1.0  # seconds
 _LAST_DELAY: Final = 30.0
@@ -43,7 +49,7 @@ class WorkerProcess:
         return self.is_ready and not (self.is_told_to_end or self.is_ending)
 
     def __str__(self) -> str:
-        return f"worker {self.slot.number} (process {self.pid})"
+        return f"{self.slot.name} (process {self.pid})"
 
     def send(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
@@ -78,8 +84,9 @@ class WorkerProcess:
 class Slot:
     """A place for one worker after another, with the sockets that all of them listen on."""
 
-    def __init__(self, number: int, socks: Sequence[socket]) -> None:
-        self.number = number
+    def __init__(self, name: str, work: Work, socks: Sequence[socket]) -> None:
+        self.name = name
+        self.work = work
         self.socks = socks
         self.worker: WorkerProcess | None = None
         self.restart_at: float | None = None

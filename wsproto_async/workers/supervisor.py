@@ -1,7 +1,8 @@
 """The supervisor: it holds the sockets, makes the workers, and makes others when they end.
 
 It has no event loop and never looks at a connection. All that happens comes out of one ``select``:
-signals, as bytes of the wake-up descriptor, the workers' signs of life, and time.
+signals, as bytes of the wake-up descriptor, the workers' signs of life, and time. The hub is one of
+them, which is there before the others and after them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Final
@@ -20,14 +21,11 @@ from typing import Final
 from .fork import SUPERVISED, fork, ignore
 from .process import EXIT_AFTER_GRACE
 from .restart import RollingRestart
-from .slot import Slot, WorkerProcess, describe
+from .slot import Slot, Work, WorkerProcess, describe
 from .systemd import notify, watchdog_interval
 from .worker import ENDING, UNTIL_GRACE
 
-__all__ = ["Supervisor", "Work"]
-
-Work = Callable[[Sequence[socket.socket], socket.socket], None]
-"""What a worker does, given its listening sockets and the socket to its supervisor."""
+__all__ = ["Supervisor"]
 
 _KILL_AFTER_GRACE: Final = EXIT_AFTER_GRACE + 1.0  # seconds
 _KILL_AFTER_SECOND_SIGNAL: Final = 1.0  # seconds
@@ -39,7 +37,10 @@ _logger = logging.getLogger("wsproto_async.workers")
 
 
 class Supervisor:
-    """Runs one worker for each item of ``socks``, the sockets that this one listens on."""
+    """Runs one worker for each item of ``socks``, the sockets that this one listens on.
+
+    ``hub`` is the slot of their hub, None if they have none.
+    """
 
     def __init__(
         self,
@@ -47,9 +48,11 @@ class Supervisor:
         socks: Sequence[Sequence[socket.socket]],
         grace: float | None,
         heartbeat_timeout: float | None,
+        hub: Slot | None = None,
     ) -> None:
-        self._work = work
-        self._slots = [Slot(number, each) for number, each in enumerate(socks, 1)]
+        self._hub = hub
+        self._slots = [Slot(f"worker {number}", work, each) for number, each in enumerate(socks, 1)]
+        self._all_slots = self._slots if hub is None else [hub, *self._slots]
         self._grace = grace
         self._heartbeat_timeout = heartbeat_timeout
         self._workers: dict[int, WorkerProcess] = {}
@@ -67,7 +70,7 @@ class Supervisor:
         """Supervise until SIGINT or SIGTERM, and return the exit status when no worker is left."""
         with self._signals_as_input(), self._selector:
             # The first worker shows that it can be done, or why it cannot: once, not by each.
-            self._start(self._slots[0])
+            self._start(self._all_slots[0])
             while self._workers or not self._is_stopping:
                 self._keep_time(self._wait())
         return self._status
@@ -152,7 +155,7 @@ class Supervisor:
     # Time
 
     def _time_left(self, now: float) -> float | None:
-        moments = [slot.restart_at for slot in self._slots]
+        moments = [slot.restart_at for slot in self._all_slots]
         for worker in self._workers.values():
             moments += (worker.killed_at, self._overdue_at(worker))
         if self._watchdog_interval is not None:
@@ -175,7 +178,7 @@ class Supervisor:
                     "its event loop stood still for" if worker.is_ready else "it was not ready in"
                 )
                 worker.kill(f"{what} {overdue_at - worker.heard:g} s")
-        for slot in self._slots:
+        for slot in self._all_slots:
             if slot.restart_at is not None and now >= slot.restart_at:
                 self._start(slot)
         if self._watchdog_interval is not None and now >= self._watchdog_at:
@@ -192,6 +195,11 @@ class Supervisor:
 
     def _worker_ready(self, worker: WorkerProcess) -> None:
         if self._is_stopping:
+            return
+        if worker.slot is self._hub:
+            _logger.debug("%s is ready", worker)
+            if not (self._has_served or self._slots[0].worker):
+                self._start(self._slots[0])
             return
         _logger.info("%s is ready", worker)
         if not self._has_served:
@@ -218,8 +226,9 @@ class Supervisor:
             if is_failure:
                 _logger.warning("%s ended: %s", worker, how)
                 self._status = self._status or 1
+            self._end_hub()
             return
-        if not self._has_served:
+        if not (self._has_served or worker.is_ready):
             _logger.error("%s ended before it was ready: %s; giving up", worker, how)
             self._status = code if code >= 0 else 1
             self._stop()
@@ -243,7 +252,7 @@ class Supervisor:
         except OSError as exc:
             if not self._has_served:
                 raise
-            _logger.warning("worker %d cannot start: %s", slot.number, exc)
+            _logger.warning("%s cannot start: %s", slot.name, exc)
             slot.restart_at = time.monotonic() + slot.delay_after(0.0)
 
     def _lend(self) -> None:
@@ -251,7 +260,8 @@ class Supervisor:
 
         The kernel deals them their share, and nobody knows when there will be a worker for it.
         """
-        serving = [worker for worker in self._workers.values() if worker.is_serving]
+        workers = self._workers.values()
+        serving = [each for each in workers if each.is_serving and each.slot is not self._hub]
         served = {sock for worker in serving for sock in worker.slot.socks}
         idle = [sock for slot in self._slots for sock in slot.socks if sock not in served]
         idle = list(dict.fromkeys(idle))  # slots may share theirs
@@ -264,15 +274,24 @@ class Supervisor:
         self._stop_signals += 1
         if self._stop_signals == 1:
             notify("STOPPING=1")
-            for slot in self._slots:
+            for slot in self._all_slots:
                 slot.restart_at = None
                 for sock in slot.socks:  # who connects now shall not wait for the last worker
                     sock.close()
         for worker in self._workers.values():
+            if worker.slot is self._hub:
+                continue
             if self._stop_signals == 1:
                 worker.stop(self._end_of_grace())
             elif self._stop_signals == 2:
                 worker.stop(time.monotonic() + _KILL_AFTER_SECOND_SIGNAL)
+        self._end_hub()
+
+    def _end_hub(self) -> None:
+        """Let the hub end if it is the last: until then the others may have something to say."""
+        hub = None if self._hub is None else self._hub.worker
+        if hub is not None and len(self._workers) == 1 and not hub.is_told_to_end:
+            hub.retire(time.monotonic() + _KILL_AFTER_GRACE)
 
     def _retire(self, worker: WorkerProcess) -> None:
         worker.retire(self._end_of_grace(UNTIL_GRACE))
@@ -285,7 +304,7 @@ class Supervisor:
     # The processes
 
     def _fork(self, slot: Slot) -> WorkerProcess:
-        pid, channel = fork(partial(self._work, slot.socks), partial(self._let_go, slot))
+        pid, channel = fork(partial(slot.work, slot.socks), partial(self._let_go, slot))
         worker = self._workers[pid] = WorkerProcess(pid, channel, slot, time.monotonic())
         self._selector.register(channel, selectors.EVENT_READ, partial(self._read_worker, worker))
         return worker
@@ -297,7 +316,7 @@ class Supervisor:
         self._waker.close()
         for worker in self._workers.values():
             worker.channel.close()
-        for other in self._slots:
+        for other in self._all_slots:
             for sock in other.socks:
                 if sock not in slot.socks:
                     sock.close()

@@ -17,7 +17,7 @@ from typing import Final
 from ..aio.server import Server
 from .process import close
 
-__all__ = ["BEAT", "ENDING", "LEND", "MOST_LENT", "RETIRE", "UNTIL_GRACE", "in_touch"]
+__all__ = ["ALIVE", "BEAT", "ENDING", "LEND", "MOST_LENT", "RETIRE", "UNTIL_GRACE", "in_touch"]
 
 BEAT: Final = 1.0
 """Seconds between two signs of life."""

@@ -1,0 +1,41 @@
+// Drives the page of the ticker in Chromium as its users would; see chromium.mjs.
+
+import { open, play, shots } from "./chromium.mjs";
+
+async function watchQuotes(context) {
+  const page = await open(context);
+  await page.waitForFunction(() => quotes.size === 12 && totals.received > 200);
+  return page;
+}
+
+const newest = (page) => page.evaluate(() => Math.min(...[...quotes.values()].map(({ number }) => number)));
+
+async function freeze(page) {
+  await page.getByRole("button", { name: "Freeze" }).click();
+  await page.locator("#result", { hasText: "newest again" }).waitFor();
+}
+
+const scenarios = {
+  async freeze(context) {
+    const slow = await watchQuotes(context);
+    const skippedBefore = await slow.evaluate(() => totals.skipped);
+    const first = await newest(slow);
+    await freeze(slow);
+    const fast = await watchQuotes(context);
+    const number = await newest(fast);
+    await slow.waitForFunction((number) => [...quotes.values()].every((each) => each.number >= number), number);
+    await slow.bringToFront();
+    const seen = await slow.evaluate(() => ({ totals, each: [...quotes.values()].map(({ skipped }) => skipped) }));
+    return { ...seen, first, number, skippedBefore, result: await slow.locator("#result").textContent() };
+  },
+
+  screenshots() {
+    return shots(async (context) => {
+      const page = await watchQuotes(context);
+      await freeze(page);
+      return page;
+    });
+  },
+};
+
+await play(scenarios);

@@ -1,0 +1,109 @@
+"""A hub of a test's own, in a process that can be killed, stopped and started again.
+
+Its listening socket stays open meanwhile, as a supervisor has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+
+import wsproto_async
+from wsproto_async.pubsub.hub import HubServer
+
+ROOT = str(Path(wsproto_async.__file__).parent.parent)
+
+
+class HubProcess:
+    """Serves at ``path``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = str(folder / "hub")
+        self._log = folder / "hub.log"
+        self._sock = socket.socket(socket.AF_UNIX)
+        self._sock.bind(self.path)
+        self._sock.listen(1024)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> HubProcess:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.kill()
+        self._sock.close()
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        """What it has logged."""
+        return self._log.read_text(encoding="utf-8")
+
+    @property
+    def peak_memory(self) -> int:
+        """Bytes that it has taken at most."""
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8")
+        (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) * 1024
+
+    def start(self) -> None:
+        """Start it; who connects before it listens waits for it."""
+        number = self._sock.fileno()
+        with open(self._log, "ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", __file__, str(number)],
+                env={"PYTHONPATH": ROOT},
+                pass_fds=[number],
+                stderr=log,
+            )
+
+    def kill(self) -> None:
+        """End it at once, with all that it has."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def stop(self) -> None:
+        """Let it stand still."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it run again."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+
+def run(program: str, path: str) -> subprocess.Popen[str]:
+    """Run a program that stands beside this file, with a hub's path."""
+    return subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name(program)), path],
+        env={"PYTHONPATH": ROOT},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+async def main(number: int) -> None:
+    with socket.socket(fileno=number) as sock:
+        await HubServer(sock).serve()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1])))

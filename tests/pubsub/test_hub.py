@@ -1,0 +1,610 @@
+"""What may happen to a hub and to the connections to it, and what its users see."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from conformance import KEPT, message, texts
+from hub import HubProcess, run
+from process import PATIENCE, Process, Recorder
+from relay import Relay
+
+from wsproto_async.exceptions import BrokerError
+from wsproto_async.pubsub import Kind, Position, Publication
+from wsproto_async.pubsub.hub import HubBroker, commands, protocol
+from wsproto_async.pubsub.hub.protocol import frame_of, short
+from wsproto_async.pubsub.hub.protocol import message as message_of
+from wsproto_async.pubsub.wire import encode
+
+
+@pytest.fixture
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    with HubProcess(tmp_path_factory.mktemp("h")) as process:
+        yield process
+
+
+async def start(path: str) -> Process:
+    process = Process(HubBroker(path), Recorder())
+    await process.broker.start(process.recorder)
+    return process
+
+
+@pytest.fixture
+async def one(hub: HubProcess) -> AsyncIterator[Process]:
+    process = await start(hub.path)
+    yield process
+    await process.broker.close()
+
+
+@pytest.fixture
+async def other(hub: HubProcess) -> AsyncIterator[Process]:
+    process = await start(hub.path)
+    yield process
+    await process.broker.close()
+
+
+@pytest.fixture
+async def relay(hub: HubProcess) -> AsyncIterator[Relay]:
+    async with Relay(f"{hub.path}-relay", hub.path) as relay:
+        yield relay
+
+
+@pytest.fixture
+async def far(relay: Relay) -> AsyncIterator[Process]:
+    """A process whose connection may break."""
+    process = await start(relay.path)
+    yield process
+    await process.broker.close()
+
+
+async def lose(hub: HubProcess, *processes: Process) -> None:
+    """End the hub, and let each process see that."""
+    hub.kill()
+    for process in processes:
+        await process.told("lost")
+    await asyncio.sleep(0)
+
+
+# -- The hub ends ---------------------------------------------------------------------------------
+
+
+async def test_a_hub_that_is_killed_and_comes_back(
+    hub: HubProcess, one: Process, other: Process, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "wsproto_async.pubsub")
+    topics = [f"topic {number}" for number in range(2500)]
+    await asyncio.gather(*map(other.broker.subscribe, topics))
+    await lose(hub, one, other)
+    waiting = [one.broker.publish(message("topic 7", str(n)), None, "") for n in range(10)]
+    late = other.broker.subscribe("late")
+    hub.start()
+    for process in (one, other):
+        await process.told("lost", "made")
+    await asyncio.gather(*waiting, late)
+    for topic in (*topics[::500], "late"):
+        await one.broker.publish(message(topic, "again"), None, "")
+        await other.settle()
+        assert texts(other.received(topic))[-1] == "again"
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines.count("lost the hub: closed by the hub") == 2
+    assert lines.count("the hub is back") == 2
+    assert len(lines) == 4
+
+
+async def test_a_history_ends_with_the_hub(hub: HubProcess, one: Process) -> None:
+    before = await one.broker.publish(message("news", "1"), KEPT, "")
+    await lose(hub, one)
+    hub.start()
+    missed = await one.broker.read("news", before, KEPT)
+    assert missed.publications is None
+    assert missed.position.epoch != before.epoch
+
+
+async def test_what_was_not_confirmed_may_have_been_published(
+    hub: HubProcess, one: Process
+) -> None:
+    """A key does not help: a hub that starts anew does not know it."""
+    hub.stop()
+    futures = [
+        one.broker.publish(message("news", "1"), None, ""),
+        one.broker.publish(message("news", "2"), KEPT, ""),
+        one.broker.publish(message("news", "3"), KEPT, "key"),
+    ]
+    read = one.broker.read("news", None, KEPT)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # now they are written
+    await lose(hub, one)
+    hub.start()
+    for future in futures:
+        with pytest.raises(BrokerError, match="may have been published"):
+            await future
+    assert (await read).position.offset == 0
+
+
+async def test_a_hub_that_stands_still_is_lost(
+    hub: HubProcess, one: Process, other: Process
+) -> None:
+    await other.broker.subscribe("news")
+    await one.broker.publish(message("news", "0"), None, "")
+    hub.stop()
+    await one.told("lost")
+    await other.told("lost")
+    waiting = one.broker.publish(message("news", "1"), None, "")
+    hub.go_on()
+    await waiting
+    await other.told("lost", "made")
+    await one.broker.publish(message("news", "2"), None, "")
+    await other.settle()
+    assert texts(other.received("news"))[-1] == "2"
+    assert len(set(texts(other.received("news")))) == len(other.received("news"))
+
+
+async def test_a_hub_that_stands_still_for_a_moment_is_not_lost(
+    hub: HubProcess, one: Process
+) -> None:
+    await one.broker.subscribe("news")
+    hub.stop()
+    futures = [one.broker.publish(message("news", str(n)), None, "") for n in range(100)]
+    await asyncio.sleep(2)  # it is asked if it is there, and answers late
+    hub.go_on()
+    await asyncio.gather(*futures)
+    assert texts(await one.receive(100)) == [str(n) for n in range(100)]
+    assert one.recorder.events == []
+
+
+class Trace(Recorder):
+    """Keeps what has come in its order: the numbers of publications, and None for an outage."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trace: list[int | None] = []
+
+    def publication_received(self, publication: Publication) -> None:
+        super().publication_received(publication)
+        if publication.topic == "news":
+            self.trace.append(int(publication.payload))
+
+    def connection_made(self) -> None:
+        super().connection_made()
+        self.trace.append(None)
+
+
+async def test_one_that_is_killed_again_and_again(hub: HubProcess, one: Process) -> None:
+    """Nothing is doubled, all is in order, and what is missing is missing at an outage."""
+    other = Process(HubBroker(hub.path), trace := Trace())
+    await other.broker.start(trace)
+    await other.broker.subscribe("news")
+    confirmed = []
+    for turn in range(5):
+        numbers = range(1000 * turn, 1000 * turn + 200)
+        futures = []
+        for number in numbers:
+            key = f"key {number}" if number % 2 else ""
+            futures.append(one.broker.publish(message("news", str(number)), None, key))
+            if not number % 10:
+                await asyncio.sleep(0.001)
+            if number == numbers[100]:
+                hub.kill()
+                hub.start()
+        await asyncio.wait(futures)
+        done = zip(numbers, futures, strict=True)
+        confirmed += [number for number, future in done if future.exception() is None]
+        await other.settle()
+    await other.broker.close()
+    received = [number for number in trace.trace if number is not None]
+    assert received == sorted(set(received))
+    assert trace.trace.count(None) == 5
+    while trace.trace:
+        end = trace.trace.index(None) if None in trace.trace else len(trace.trace)
+        period, trace.trace = trace.trace[:end], trace.trace[end + 1 :]
+        if period:
+            between = [number for number in confirmed if period[0] <= number <= period[-1]]
+            assert set(between) <= set(period)
+
+
+# -- The connection ends --------------------------------------------------------------------------
+
+
+async def test_a_subscriber_whose_connection_broke_reads_what_it_has_missed(
+    one: Process, far: Process, relay: Relay
+) -> None:
+    await far.broker.subscribe("news")
+    before = await one.broker.publish(message("news", "0"), KEPT, "")
+    await far.receive(1)
+    relay.be_deaf()
+    for number in range(1, 10):
+        await one.broker.publish(message("news", str(number)), KEPT, "")
+    relay.cut()
+    await far.told("lost", "made")
+    missed = await far.broker.read("news", before, KEPT)
+    assert texts(missed.publications) == [str(number) for number in range(1, 10)]
+    await one.broker.publish(message("news", "10"), KEPT, "")
+    await far.settle()
+    assert texts(far.received("news")) == ["0", "10"]
+
+
+async def test_what_has_a_key_is_sent_again_and_published_once(
+    other: Process, far: Process, relay: Relay
+) -> None:
+    await other.broker.subscribe("news")
+    relay.be_deaf()
+    futures = [far.broker.publish(message("news", str(n)), KEPT, f"key {n}") for n in range(10)]
+    plain = far.broker.publish(message("news", "plain"), None, "")
+    assert len(await other.receive(11)) == 11
+    relay.cut()
+    positions = await asyncio.gather(*futures)
+    assert [each.offset for each in positions] == list(range(1, 11))
+    with pytest.raises(BrokerError, match="may have been published"):
+        await plain
+    await other.settle()
+    assert texts(other.received("news")) == [*map(str, range(10)), "plain"]
+
+
+async def test_what_was_asked_is_asked_again(far: Process, other: Process, relay: Relay) -> None:
+    await other.broker.enter("room", "1", "Ann")
+    position = await other.broker.publish(message("news", "0"), KEPT, "")
+    relay.be_deaf()
+    subscribed = far.broker.subscribe("news")
+    entered = far.broker.enter("room", "2", "Bob")
+    members = far.broker.members("room")
+    missed = far.broker.read("news", Position(position.epoch, 0), KEPT)
+    await other.settle()
+    relay.cut()
+    await asyncio.wait_for(asyncio.gather(subscribed, entered), PATIENCE)
+    assert await members == {"1": "Ann", "2": "Bob"}
+    assert texts((await missed).publications) == ["0"]
+
+
+async def test_subscribing_while_the_connection_comes_back_misses_nothing(
+    far: Process, relay: Relay
+) -> None:
+    for number in range(20):
+        topics = [f"{number} {name}" for name in "abc"]
+        relay.cut()
+        futures = []
+        for topic in topics:
+            futures.append(far.broker.subscribe(topic))
+            await asyncio.sleep(0)
+        far.broker.unsubscribe(topics[1])
+        futures.append(far.broker.subscribe(topics[1]))
+        await asyncio.wait_for(asyncio.gather(*futures), PATIENCE)
+        for topic in topics:
+            await far.broker.publish(message(topic, "x"), None, "")
+            assert len(await far.receive(1, topic)) == 1
+
+
+async def test_who_unsubscribes_while_it_is_away_waits_for_nothing(
+    hub: HubProcess, one: Process
+) -> None:
+    await lose(hub, one)
+    waiting = one.broker.subscribe("news")
+    one.broker.unsubscribe("news")
+    await asyncio.wait_for(waiting, PATIENCE)
+    hub.start()
+    await one.broker.publish(message("news", "x"), None, "")
+    await one.settle()
+    assert one.received("news") == []
+
+
+# -- Bounds ---------------------------------------------------------------------------------------
+
+
+async def test_what_waits_is_bounded(hub: HubProcess, one: Process) -> None:
+    await lose(hub, one)
+    large = Publication("news", bytes(2**20), False)
+    futures = [one.broker.publish(large, None, "") for _ in range(17)]
+    failed = [future for future in futures if future.done()]
+    assert len(failed) == 2
+    with pytest.raises(BrokerError, match="too much is waiting"):
+        await failed[0]
+    hub.start()
+    await asyncio.gather(*futures[:15])
+    assert await one.broker.publish(large, None, "") is None
+
+
+async def test_one_large_message_has_room(one: Process) -> None:
+    await one.broker.subscribe("news")
+    position = await one.broker.publish(Publication("news", bytes(2**24), False), KEPT, "")
+    assert len((await one.receive(1))[0].payload) == 2**24
+    missed = await one.broker.read("news", Position(position.epoch, 0), KEPT)
+    assert len(missed.publications[0].payload) == 2**24
+
+
+async def test_nothing_waits_for_ever(
+    hub: HubProcess, one: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "_MAX_AWAY", 0.3)
+    await lose(hub, one)
+    futures = [
+        one.broker.publish(message("news", "x"), None, ""),
+        one.broker.publish(message("news", "x"), KEPT, "key"),
+        one.broker.read("news", None, KEPT),
+        one.broker.members("room"),
+        one.broker.enter("room", "1", "Ann"),
+    ]
+    for future in futures:
+        with pytest.raises(BrokerError, match="no connection"):
+            await future
+    assert one.broker.publish(message("news", "x"), None, "").done()
+    subscribed = one.broker.subscribe("news")
+    hub.start()
+    await asyncio.wait_for(subscribed, PATIENCE)
+    await one.told("lost", "made")
+    await one.broker.publish(message("news", "again"), None, "")
+    assert texts(await one.receive(1, "news")) == ["again"]
+    assert await one.broker.members("room") == {"1": "Ann"}
+
+
+async def test_a_process_that_does_not_read_is_cut_off_and_comes_back(
+    hub: HubProcess, one: Process
+) -> None:
+    with run("slow.py", hub.path) as slow:
+        assert await asyncio.to_thread(slow.stdout.readline) == "standing still\n"
+        large = Publication("news", bytes(2**20), False)
+        for _ in range(80):
+            await one.broker.publish(large, KEPT, "")
+        assert "is cut off" in hub.log
+        slow.stdin.write("go on\n")
+        slow.stdin.flush()
+        assert await asyncio.to_thread(slow.stdout.readline) == "lost made 80\n"
+    assert hub.log.count("\n") == 1
+    await one.broker.publish(message("news", "x"), None, "")
+
+
+async def test_who_asks_for_much_and_does_not_read_is_not_heard(
+    hub: HubProcess, one: Process
+) -> None:
+    """So what is asked for takes no memory of the hub, and others are served."""
+    for _ in range(16):
+        await one.broker.publish(Publication("news", bytes(2**20), False), KEPT, "")
+    position = (await one.broker.read("news", None, KEPT)).position
+    many = [one.broker.read("news", Position(position.epoch, 0), KEPT) for _ in range(20)]
+    for missed in await asyncio.gather(*many):
+        assert len(missed.publications) == 16
+    assert hub.peak_memory < 160 * 2**20  # without bounds it is twice as much and more
+
+
+# -- Presence -------------------------------------------------------------------------------------
+
+
+async def test_the_members_of_a_process_leave_with_it(hub: HubProcess, one: Process) -> None:
+    await one.broker.subscribe("room")
+    with run("member_of_hub.py", hub.path) as member:
+        assert await asyncio.to_thread(member.stdout.readline) == "entered\n"
+        assert await one.broker.members("room") == {"1": "Ann"}
+        member.kill()
+    joined, left = await one.receive(2, "room")
+    assert (joined.kind, joined.message) == (Kind.JOIN, "Ann")
+    assert (left.kind, left.message) == (Kind.LEAVE, "Ann")
+    assert await one.broker.members("room") == {}
+
+
+async def test_members_outlast_the_hub_and_nobody_joins_twice(
+    hub: HubProcess, one: Process, other: Process
+) -> None:
+    await other.broker.subscribe("room")
+    await one.broker.enter("room", "1", "Ann")
+    await one.broker.enter("room", "2", "Bob")
+    await other.receive(2, "room")
+    await lose(hub, one, other)
+    left = one.broker.leave("room", "2")
+    entered = one.broker.enter("room", "3", "Cid")
+    gone = [one.broker.enter("room", "4", "Dan"), one.broker.leave("room", "4")]
+    hub.start()
+    await asyncio.gather(left, entered, *gone)
+    await other.told("lost", "made")
+    await other.settle()
+    told = [(each.kind, each.message) for each in other.received("room")]
+    # Those that the other one has not missed while it was not connected.
+    assert told[:2] == [(Kind.JOIN, "Ann"), (Kind.JOIN, "Bob")]
+    assert (Kind.JOIN, "Ann") not in told[2:]
+    assert (Kind.JOIN, "Bob") not in told[2:]
+    assert await other.broker.members("room") == {"1": "Ann", "3": "Cid"}
+    await one.broker.leave("room", "1")
+    await other.settle()
+    assert other.received("room")[-1].message == "Ann"
+
+
+async def test_who_comes_back_to_the_same_hub_has_left_and_joins(
+    one: Process, far: Process, relay: Relay
+) -> None:
+    await one.broker.subscribe("room")
+    await far.broker.enter("room", "1", "Ann")
+    relay.cut()
+    await far.told("lost", "made")
+    await one.receive(3, "room")
+    told = [(each.kind, each.message) for each in one.received("room")]
+    assert told == [(Kind.JOIN, "Ann"), (Kind.LEAVE, "Ann"), (Kind.JOIN, "Ann")]
+    assert await one.broker.members("room") == {"1": "Ann"}
+
+
+# -- The hub does not do what it should -----------------------------------------------------------
+
+
+async def test_without_a_hub_it_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wsproto_async.pubsub.hub import broker as module
+
+    monkeypatch.setattr(module, "_START_TIMEOUT", 0.2)
+    broker = HubBroker(str(tmp_path / "none"))
+    with pytest.raises(BrokerError, match=r"cannot connect to the hub at .*none: .*No such file"):
+        await broker.start(Recorder())
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(tmp_path / "mute"))
+        sock.listen()
+        broker = HubBroker(str(tmp_path / "mute"))
+        with pytest.raises(BrokerError, match="silent"):
+            await broker.start(Recorder())
+
+
+# -- Somebody does not speak the protocol ---------------------------------------------------------
+
+
+HELLO = frame_of(protocol.HELLO, protocol.GREETING.pack(protocol.VERSION, 7, bytes(16)))
+
+
+@pytest.mark.parametrize(
+    ("sent", "why"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", "frame of 1195725856 bytes"),
+        (frame_of(protocol.PING), "frame of type 10"),
+        (frame_of(protocol.HELLO, b"\x09" * 21), "version 9"),
+        (HELLO + HELLO, "frame of type 1"),
+        (HELLO + frame_of(99), "frame of type 99"),
+        (HELLO + frame_of(protocol.SUBSCRIBE, b"\x05news"), "frame is cut off"),
+    ],
+)
+async def test_a_process_that_sends_what_it_may_not_is_dropped(
+    hub: HubProcess, one: Process, other: Process, sent: bytes, why: str
+) -> None:
+    await other.broker.subscribe("news")
+    reader, writer = await asyncio.open_unix_connection(hub.path)
+    writer.write(sent)
+    with suppress(ConnectionResetError):
+        await asyncio.wait_for(reader.read(), PATIENCE)
+    writer.close()
+    await one.broker.publish(message("news", "hello"), None, "")
+    assert texts(await other.receive(1)) == ["hello"]
+    assert hub.log.endswith(f"has sent the hub what it cannot take: {why}\n")
+    assert hub.log.count("\n") == 1
+
+
+class WrongHub:
+    """Welcomes everybody, says yes to all that it is asked, and then what a test wants it to."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.connections = 0
+        self.say = b""
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def __aenter__(self) -> WrongHub:
+        self._server = await asyncio.start_unix_server(self._connected, self.path)
+        return self
+
+    async def __aexit__(self, *args: object) -> None:
+        self._server.close()
+        for writer in self._writers:
+            writer.close()
+
+    def tell(self, said: bytes) -> None:
+        self._writers[-1].write(said)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self._writers.append(writer)
+        frames = protocol.FrameReader()
+        with suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                for each in frames.feed(data):
+                    writer.write(self._answer(each[4]))
+
+    def _answer(self, kind: int) -> bytes:
+        if kind == protocol.HELLO:
+            run = protocol.WELCOMED.pack(protocol.VERSION, bytes(8))
+            return frame_of(protocol.WELCOME, run)
+        if kind in (protocol.PING, protocol.SUBSCRIBE, protocol.GOODBYE):
+            return frame_of(protocol.DONE, protocol.U32.pack(1))
+        said, self.say = self.say, b""
+        return said
+
+
+@pytest.fixture
+async def wrong(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[WrongHub]:
+    async with WrongHub(str(tmp_path_factory.mktemp("h") / "hub")) as hub:
+        yield hub
+
+
+GOOD = encode(Publication("news", b"good", True))
+TOPIC = short(b"news")
+WHERE = short(b"abc") + protocol.U64.pack(1)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        frame_of(protocol.MESSAGE),
+        frame_of(protocol.MESSAGE, b"\x05news"),
+        message_of(b"news", b""),
+        message_of(b"news", b"\x09" + GOOD[1:]),
+        message_of(b"news", GOOD + b"\xff"),
+        frame_of(protocol.KEPT, TOPIC),
+        frame_of(protocol.KEPT, TOPIC, WHERE[:-1]),
+        frame_of(protocol.KEPT, TOPIC, short(b"ABC"), protocol.U64.pack(1), GOOD),
+        frame_of(protocol.KEPT, TOPIC, short(b"\xff"), protocol.U64.pack(1), GOOD),
+        frame_of(protocol.KEPT, TOPIC, short(b"a" * 33), protocol.U64.pack(1), GOOD),
+        frame_of(protocol.KEPT, TOPIC, short(b"abc"), protocol.U64.pack(2**53), GOOD),
+    ],
+)
+async def test_what_is_no_publication_is_counted_and_dropped(wrong: WrongHub, told: bytes) -> None:
+    one = await start(wrong.path)
+    await one.broker.subscribe("news")
+    wrong.tell(told + frame_of(protocol.KEPT, TOPIC, WHERE, GOOD))
+    (good,) = await one.receive(1)
+    assert (good.message, good.position) == ("good", Position("abc", 1))
+    assert len(one.recorder.refused) == 1
+    assert one.recorder.events == []
+    await one.broker.close()
+
+
+async def test_a_topic_that_is_not_subscribed_to_is_nobodys(wrong: WrongHub) -> None:
+    one = await start(wrong.path)
+    await one.broker.subscribe("news")
+    wrong.tell(message_of(b"other", GOOD) + message_of(b"\xff", GOOD) + message_of(b"news", GOOD))
+    assert len(await one.receive(1)) == 1
+    assert one.recorder.refused == []
+    await one.broker.close()
+
+
+PAGE = frame_of(protocol.PAGE, WHERE, b"\x01")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        protocol.U32.pack(0),
+        protocol.U32.pack(2**32 - 1),
+        frame_of(0),
+        frame_of(99, b"something"),
+        frame_of(protocol.WELCOME, protocol.WELCOMED.pack(protocol.VERSION, bytes(8))),
+        frame_of(protocol.DONE),
+        frame_of(protocol.DONE, protocol.U32.pack(1)),
+        frame_of(protocol.DONE, protocol.U32.pack(2**32 - 1)),
+        frame_of(protocol.POSITION, WHERE),
+        frame_of(protocol.PAGE),
+        frame_of(protocol.PAGE, short(b""), protocol.U64.pack(0), b"\x01"),
+        frame_of(protocol.PAGE, WHERE, b"\x01", protocol.U32.pack(2**32 - 1), b"x"),
+        PAGE + frame_of(protocol.DONE, protocol.U32.pack(1)),
+        PAGE + PAGE,
+    ],
+)
+async def test_an_answer_to_something_else_ends_the_connection(
+    wrong: WrongHub, said: bytes
+) -> None:
+    one = await start(wrong.path)
+    wrong.say = said
+    read = one.broker.read("news", None, KEPT)
+    await one.told("lost", "made")
+    assert wrong.connections == 2
+    wrong.tell(PAGE)  # it may have been asked again
+    try:
+        assert (await asyncio.wait_for(read, PATIENCE)).position == Position("abc", 1)
+    except BrokerError as exc:
+        assert "what it should not" in str(exc) or "something else" in str(exc)
+    await one.broker.close()
+
+
+async def test_what_was_kept_and_is_no_publication_is_not_read(wrong: WrongHub) -> None:
+    one = await start(wrong.path)
+    wrong.say = frame_of(protocol.PAGE, WHERE, b"\x01", protocol.U32.pack(3), b"bad")
+    missed = await one.broker.read("news", Position("abc", 0), KEPT)
+    assert missed == (Position("abc", 1), None)
+    assert len(one.recorder.refused) == 1
+    await one.broker.close()

@@ -1,0 +1,471 @@
+"""What may happen to a Redis server and to the connections to it, and what its users see."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from conformance import KEPT, message, texts, until
+from process import Process, Recorder
+from server import RedisServer
+
+from wsproto_async.exceptions import BrokerError
+from wsproto_async.pubsub import Position, Publication, Retention
+from wsproto_async.pubsub.redis import RedisBroker, commands
+from wsproto_async.pubsub.wire import encode
+
+NEWS = b"wsproto_async:{news}"
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    async with RedisServer(tmp_path) as server:
+        yield server
+
+
+async def start(server: RedisServer) -> Process:
+    process = Process(RedisBroker(server.url), Recorder())
+    await process.broker.start(process.recorder)
+    return process
+
+
+@pytest.fixture
+async def one(server: RedisServer) -> AsyncIterator[Process]:
+    process = await start(server)
+    yield process
+    await process.broker.close()
+
+
+@pytest.fixture
+async def other(server: RedisServer) -> AsyncIterator[Process]:
+    process = await start(server)
+    yield process
+    await process.broker.close()
+
+
+async def outage(server: RedisServer) -> None:
+    server.kill()
+    await server.start()
+
+
+async def lose(server: RedisServer, *processes: Process) -> None:
+    """End the server, and let both connections of each process see that."""
+    server.kill()
+    for process in processes:
+        await process.told("lost")
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+# -- The connection is lost -----------------------------------------------------------------------
+
+
+async def test_a_server_that_is_killed_and_comes_back(
+    server: RedisServer, one: Process, other: Process, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "wsproto_async.pubsub")
+    topics = [f"topic {number}" for number in range(2500)]
+    await asyncio.gather(*map(other.broker.subscribe, topics))
+    await lose(server, one, other)
+    waiting = [one.broker.publish(message("topic 7", str(n)), None, "") for n in range(10)]
+    late = other.broker.subscribe("late")
+    when_done: list[str] = []
+    late.add_done_callback(lambda _: when_done.extend(other.recorder.events))
+    await server.start()
+    for process in (one, other):
+        await process.told("lost", "made")
+    await asyncio.gather(*waiting, late)
+    assert when_done == ["lost", "made"]
+    for topic in (*topics[::500], "late"):
+        await one.broker.publish(message(topic, "again"), None, "")
+        await other.settle()
+        assert texts(other.received(topic))[-1] == "again"
+    lines = [record.getMessage() for record in caplog.records]
+    assert sum(line.startswith(f"lost Redis at 127.0.0.1:{server.port}: ") for line in lines) == 2
+    assert lines.count(f"Redis at 127.0.0.1:{server.port} is back") == 2
+    assert len(lines) == 4
+
+
+async def test_a_history_ends_with_the_run_of_the_server(server: RedisServer, one: Process) -> None:
+    before = await one.broker.publish(message("news", "1"), KEPT, "")
+    await outage(server)
+    await one.told("lost", "made")
+    missed = await one.broker.read("news", before, KEPT)
+    assert missed.publications is None
+    assert missed.position.epoch != before.epoch
+
+
+async def test_a_history_that_was_saved_is_not_gone_on_with(tmp_path: Path) -> None:
+    """The last of it may be lacking, and its offsets would be given again."""
+    async with RedisServer(tmp_path) as server:
+        one = await start(server)
+        for text in "123":
+            await one.broker.publish(message("news", text), KEPT, "")
+        await server.call("SAVE")
+        before = await one.broker.publish(message("news", "4"), KEPT, "")
+        await outage(server)
+        await one.told("lost", "made")
+        assert await server.call("EXISTS", NEWS + b":head")
+        position = await one.broker.publish(message("news", "another"), KEPT, "")
+        assert position.offset == 1
+        assert (await one.broker.read("news", before, KEPT)).publications is None
+        missed = await one.broker.read("news", Position(position.epoch, 0), KEPT)
+        assert texts(missed.publications) == ["another"]
+        await one.broker.close()
+
+
+async def test_a_server_that_stands_still_is_lost(server: RedisServer, one: Process) -> None:
+    await one.broker.subscribe("news")
+    server.stop()
+    await one.told("lost")
+    waiting = one.broker.publish(message("news", "hello"), None, "")
+    server.go_on()
+    await one.told("lost", "made")
+    await waiting
+    await one.broker.publish(message("news", "again"), None, "")
+    await one.settle()
+    assert texts(one.received("news"))[-1] == "again"
+
+
+async def test_a_subscriber_that_is_disconnected_reads_what_it_has_missed(
+    server: RedisServer, one: Process, other: Process
+) -> None:
+    await other.broker.subscribe("news")
+    before = await one.broker.publish(message("news", "0"), KEPT, "")
+    await other.receive(1)
+    await server.kill_clients("pubsub")
+    for number in range(1, 10):
+        await one.broker.publish(message("news", str(number)), KEPT, "")
+    await other.told("lost", "made")
+    missed = await other.broker.read("news", before, KEPT)
+    assert texts(missed.publications) == [str(number) for number in range(1, 10)]
+    await one.broker.publish(message("news", "10"), KEPT, "")
+    await other.settle()
+    assert texts(other.received("news"))[-1] == "10"
+
+
+async def test_a_subscriber_that_redis_drops_for_being_slow_comes_back(
+    server: RedisServer, one: Process, other: Process
+) -> None:
+    await other.broker.subscribe("news")
+    await server.call("CONFIG", "SET", "client-output-buffer-limit", "pubsub 1mb 0 0")
+    await one.broker.publish(Publication("news", bytes(2**23), False), None, "")
+    await other.told("lost", "made")
+    await one.broker.publish(message("news", "after"), None, "")
+    assert texts(await other.receive(1, "news")) == ["after"]
+
+
+async def test_subscribing_while_the_connection_comes_back_misses_nothing(
+    server: RedisServer, one: Process
+) -> None:
+    for number in range(20):
+        topics = [f"{number} {name}" for name in "abc"]
+        await server.kill_clients("pubsub")
+        futures = []
+        for topic in topics:
+            futures.append(one.broker.subscribe(topic))
+            await asyncio.sleep(0)
+        one.broker.unsubscribe(topics[1])
+        futures.append(one.broker.subscribe(topics[1]))
+        await asyncio.gather(*futures)
+        for topic in topics:
+            one.broker.publish(message(topic, "x"), None, "")
+        for topic in topics:
+            assert len(await one.receive(1, topic)) == 1
+
+
+async def test_what_is_unsubscribed_from_meanwhile_is_not_waited_for(
+    server: RedisServer, one: Process
+) -> None:
+    await lose(server, one)
+    futures = [one.broker.subscribe("news") for _ in range(2)]
+    one.broker.unsubscribe("news")
+    assert all(future.done() for future in futures)
+    await server.start()
+    await one.told("lost", "made")
+    await server.call("PUBLISH", NEWS, b"\n" + GOOD)
+    await one.settle()
+    assert one.received("news") == []
+
+
+async def test_what_was_not_confirmed_fails(server: RedisServer, one: Process) -> None:
+    """With a key as well, since a server that starts anew does not remember it."""
+    server.stop()
+    publications = [
+        one.broker.publish(message("news", "1"), None, ""),
+        one.broker.publish(message("news", "2"), KEPT, ""),
+        one.broker.publish(message("news", "3"), KEPT, "key"),
+    ]
+    read = one.broker.read("news", None, KEPT)
+    await asyncio.sleep(0)  # now they are written
+    await outage(server)
+    for future in publications:
+        with pytest.raises(BrokerError, match="may have been published"):
+            await future
+    assert (await read).position.offset == 0
+
+
+async def test_a_key_that_is_sent_again_is_published_once(
+    server: RedisServer, one: Process, other: Process
+) -> None:
+    await other.broker.subscribe("news")
+    for number in range(30):
+        futures = [
+            one.broker.publish(message("news", f"{number} {n}"), KEPT, f"{number} {n}")
+            for n in range(10)
+        ]
+        await asyncio.sleep(0)
+        await server.kill_clients("normal")
+        await asyncio.gather(*futures)
+    received = texts(await other.receive(300, "news"))
+    await other.settle()
+    assert received == [f"{number} {n}" for number in range(30) for n in range(10)]
+    assert len(other.received("news")) == 300
+
+
+async def test_what_waits_is_bounded(server: RedisServer, one: Process) -> None:
+    await lose(server, one)
+    large = Publication("news", bytes(2**20), False)
+    futures = [one.broker.publish(large, None, "") for _ in range(17)]
+    failed = [future for future in futures if future.done()]
+    assert len(failed) == 2
+    with pytest.raises(BrokerError, match="too much is waiting"):
+        await failed[0]
+    await server.start()
+    await asyncio.gather(*futures[:15])
+    assert await one.broker.publish(large, None, "") is None
+
+
+async def test_one_large_message_has_room(server: RedisServer, one: Process) -> None:
+    await one.broker.subscribe("news")
+    await one.broker.publish(Publication("news", bytes(2**24), False), KEPT, "")
+    assert len((await one.receive(1))[0].payload) == 2**24
+    missed = await one.broker.read("news", None, KEPT)
+    since = Position(missed.position.epoch, 0)
+    missed = await one.broker.read("news", since, KEPT)
+    assert len(missed.publications[0].payload) == 2**24
+
+
+async def test_a_connection_has_no_limit_for_all_that_comes_on_it(
+    one: Process, other: Process
+) -> None:
+    await other.broker.subscribe("news")
+    for number in range(10):
+        await one.broker.publish(Publication("news", bytes(2**23), False), None, "")
+        assert len((await other.receive(number + 1))[-1].payload) == 2**23
+    assert other.recorder.events == []
+
+
+async def test_nothing_waits_for_ever(
+    server: RedisServer, one: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "_MAX_AWAY", 0.3)
+    await lose(server, one)
+    futures = [
+        one.broker.publish(message("news", "x"), None, ""),
+        one.broker.publish(message("news", "x"), KEPT, "key"),
+        one.broker.read("news", None, KEPT),
+        one.broker.members("news"),
+        one.broker.enter("news", "1", "Ann"),
+    ]
+    for future in futures:
+        with pytest.raises(BrokerError, match="no connection"):
+            await future
+    at_once = one.broker.publish(message("news", "x"), None, "")
+    assert at_once.done()
+    subscribed = one.broker.subscribe("news")
+    await server.start()
+    await subscribed
+    await one.told("lost", "made")
+    await one.broker.publish(message("news", "hello"), None, "")
+    await one.settle()
+    assert texts(one.received("news"))[-1] == "hello"
+
+    async def is_member() -> bool:
+        return await one.broker.members("news") == {"1": "Ann"}
+
+    await until(is_member)
+
+
+async def test_closing_without_a_server(server: RedisServer, one: Process) -> None:
+    await one.broker.enter("room", "1", "Ann")
+    await lose(server, one)
+    future = one.broker.publish(message("news", "x"), None, "")
+    await one.broker.close()
+    with pytest.raises(BrokerError, match="closed"):
+        await future
+
+
+# -- What is in Redis is lost ---------------------------------------------------------------------
+
+
+async def test_all_is_flushed(server: RedisServer, one: Process, other: Process) -> None:
+    await other.broker.subscribe("room")
+    await one.broker.enter("room", "1", "Ann")
+    before = await one.broker.publish(message("room", "1"), KEPT, "")
+    await server.call("FLUSHALL")
+    after = await one.broker.publish(message("room", "2"), KEPT, "")
+    assert after.epoch != before.epoch
+    assert after.offset == 1
+    assert (await one.broker.read("room", before, KEPT)).publications is None
+    await other.settle()
+    assert texts(other.received("room")) == ["Ann", "1", "2"]
+
+
+async def test_scripts_are_loaded_again(server: RedisServer, one: Process) -> None:
+    await one.broker.subscribe("news")
+    futures = []
+    for number in range(200):
+        futures.append(one.broker.publish(message("news", str(number)), KEPT, ""))
+        if not number % 50:
+            await server.call("SCRIPT", "FLUSH")
+    await asyncio.gather(*futures)
+    received = await one.receive(200, "news")
+    assert texts(received) == [str(number) for number in range(200)]
+    assert [each.position.offset for each in received] == list(range(1, 201))
+
+
+# -- What is kept ---------------------------------------------------------------------------------
+
+
+async def test_what_is_too_old_is_not_read_though_it_is_there(one: Process) -> None:
+    since = (await one.broker.read("news", None, KEPT)).position
+    await one.broker.publish(message("news", "1"), KEPT, "")
+
+    async def gone() -> bool:
+        return (await one.broker.read("news", since, Retention(100, 0.2))).publications is None
+
+    await until(gone)
+    assert len((await one.broker.read("news", since, KEPT)).publications) == 1
+
+
+async def test_what_is_too_old_does_not_stay(server: RedisServer, one: Process) -> None:
+    published = 0
+
+    async def has_shrunk() -> bool:
+        nonlocal published
+        published += 20
+        for _ in range(20):
+            one.broker.publish(message("news", "x"), Retention(10**6, 0.2), "")
+        await one.broker.read("news", None, KEPT)
+        return await server.call("XLEN", NEWS + b":stream") < published
+
+    await until(has_shrunk)
+
+    async def is_gone() -> bool:
+        return await server.call("EXISTS", NEWS + b":stream") == 0
+
+    await until(is_gone)
+    assert 86_000 < await server.call("TTL", NEWS + b":head") < 87_000
+
+
+async def test_no_more_than_enough_stays(server: RedisServer, one: Process) -> None:
+    for _ in range(500):
+        one.broker.publish(message("news", "x"), Retention(10, 300.0), "")
+    await one.broker.read("news", None, KEPT)
+    assert await server.call("XLEN", NEWS + b":stream") <= 110  # a node of a stream holds 100
+
+
+async def test_much_is_read_in_parts(server: RedisServer, one: Process) -> None:
+    await server.call("CONFIG", "SET", "client-output-buffer-limit", "normal 1mb 0 0")
+    since = (await one.broker.read("news", None, KEPT)).position
+    for _ in range(32):
+        await one.broker.publish(Publication("news", bytes(2**17), False), KEPT, "")
+    missed = await one.broker.read("news", since, KEPT)
+    assert len(missed.publications) == 32
+    assert one.recorder.events == []
+
+
+# -- What comes may be anything -------------------------------------------------------------------
+
+GOOD = encode(message("news", "good"))
+BAD = {
+    "nothing": b"",
+    "no publication": b"hello",
+    "no position": GOOD,
+    "another position": b"here\n" + GOOD,
+    "a negative offset": b"epoch:-1\n" + GOOD,
+    "a large offset": b"epoch:" + b"9" * 17 + b"\n" + GOOD,
+    "an epoch that is too long": b"e" * 33 + b":1\n" + GOOD,
+    "not UTF-8 in front": b"\xff:1\n" + GOOD,
+    "an empty publication": b"\n",
+    "another version": b"\n\x02" + GOOD[1:],
+    "another kind": b"\n\x01\x03" + GOOD[2:],
+    "a cut": b"\n" + GOOD[:4],
+    "text that is not UTF-8": b"\n" + GOOD + b"\xff",
+    "a pickle": b"\x80\x04\x95\n" + GOOD,
+    "too much": b"\n" + GOOD + bytes(2**24 + 300),
+}
+
+
+@pytest.mark.parametrize("data", BAD.values(), ids=BAD)
+async def test_what_is_no_publication_is_refused(
+    server: RedisServer, one: Process, data: bytes
+) -> None:
+    await one.broker.subscribe("news")
+    await server.call("PUBLISH", NEWS, data)
+    await server.call("PUBLISH", NEWS, b"\n" + GOOD)
+    assert texts(await one.receive(1)) == ["good"]
+    assert len(one.recorder.refused) == 1
+    assert one.recorder.events == []
+
+
+async def test_what_redis_itself_does_not_hold_ends_the_connection(
+    server: RedisServer, one: Process
+) -> None:
+    await one.broker.subscribe("news")
+    await server.call("CONFIG", "SET", "client-output-buffer-limit", "pubsub 0 0 0")
+    await server.call("PUBLISH", NEWS, bytes(2**27))
+    await one.told("lost", "made")
+    await server.call("PUBLISH", NEWS, b"\n" + GOOD)
+    assert texts(await one.receive(1)) == ["good"]
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        ("SET", (NEWS + b":head", "x")),
+        ("SET", (NEWS + b":stream", "x")),
+        ("HSET", (NEWS + b":head", "server", "x", "offset", "many")),
+        ("XADD", (NEWS + b":stream", "18446744073709551615-1", "a", "b")),
+    ],
+)
+async def test_a_history_that_somebody_has_spoilt(
+    server: RedisServer, one: Process, command: str, arguments: tuple[str | bytes, ...]
+) -> None:
+    await server.call(command, *arguments)
+    for future in (
+        one.broker.publish(message("news", "x"), KEPT, ""),
+        one.broker.read("news", None, KEPT),
+        one.broker.read("news", Position("0", 1), KEPT),
+    ):
+        await asyncio.wait((future,))
+        assert isinstance(future.exception(), BrokerError | None)
+    await server.call("FLUSHALL")
+    assert (await one.broker.publish(message("news", "x"), KEPT, "")).offset == 1
+
+
+async def test_entries_that_are_no_publications_are_not_read(
+    server: RedisServer, one: Process
+) -> None:
+    since = (await one.broker.read("news", None, KEPT)).position
+    position = await one.broker.publish(message("news", "1"), KEPT, "")
+    await server.call("DEL", NEWS + b":stream")
+    await server.call("XADD", NEWS + b":stream", "1-9999999999999", "d", "junk")
+    assert await one.broker.read("news", since, KEPT) == (position, None)
+    assert len(one.recorder.refused) == 1
+
+
+async def test_members_that_somebody_has_made_up(server: RedisServer, one: Process) -> None:
+    key = b"wsproto_async:{room}:members"
+    await server.call("HSET", key, b"\xff" * 20, b"\xff", "short", "x")
+    await one.broker.enter("room", "1", "Ann")
+    members = await one.broker.members("room")
+    assert members["1"] == "Ann"
+    await server.call("DEL", key)
+    await server.call("SET", key, "x")
+    with pytest.raises(BrokerError, match="WRONGTYPE"):
+        await one.broker.members("room")

@@ -1,0 +1,94 @@
+"""Publications as bytes: what comes out is what went in, and garbage is a ValueError."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from wsproto_async.pubsub import Kind, Position, Publication
+from wsproto_async.pubsub.broker import MAX_PAYLOAD
+from wsproto_async.pubsub.wire import decode, encode
+
+KEYS = st.text(st.characters(exclude_categories=["Cs"]), max_size=255).filter(
+    lambda key: len(key.encode()) <= 255
+)
+SLOW = st.sampled_from([None, "close", "wait", "drop-oldest", "drop-newest", "latest"])
+
+
+@st.composite
+def publications(draw: st.DrawFn) -> Publication:
+    is_text = draw(st.booleans())
+    text = st.text(st.characters(exclude_categories=["Cs"])).map(str.encode)
+    return Publication(
+        "news",
+        draw(text if is_text else st.binary()),
+        is_text,
+        kind=draw(st.sampled_from(Kind)),
+        key=draw(KEYS),
+        slow=draw(SLOW),
+        compress=draw(st.sampled_from([None, True, False])),
+        exclude=draw(st.one_of(st.just(b""), st.binary(min_size=16, max_size=16))),
+    )
+
+
+def fields(publication: Publication) -> dict[str, object]:
+    return {name: getattr(publication, name) for name in Publication.__slots__}
+
+
+@given(publications())
+def test_round_trip(publication: Publication) -> None:
+    position = Position("a", 7)
+    assert fields(decode("news", encode(publication), position)) == fields(publication.at(position))
+
+
+@given(publications(), st.data())
+def test_every_beginning_of_one_is_another_or_none(
+    publication: Publication, data: st.DataObject
+) -> None:
+    whole = encode(publication)
+    cut = whole[: data.draw(st.integers(0, len(whole)))]
+    try:
+        shorter = decode("news", cut)
+    except ValueError:
+        return
+    assert encode(shorter) == cut
+
+
+@given(st.one_of(st.binary(max_size=400), st.binary(max_size=400).map(lambda rest: b"\x01" + rest)))
+@example(b"")
+@example(b"\x01\x00\x0c\x00\x00")
+@example(b"\x01\x00\x00\x00\x01\xff")
+@example(b"\x01\x00\x01\x00\x00\xff")
+def test_garbage(data: bytes) -> None:
+    try:
+        publication = decode("news", data)
+    except ValueError:
+        return
+    assert encode(publication) == data
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"\x02\x00\x00\x00\x00", "version 2"),
+        (b"\x00\x00\x00\x00\x00", "version 0"),
+        (b"\x01\x03\x00\x00\x00", "unknown"),
+        (b"\x01\x00\x10\x00\x00", "unknown"),
+        (b"\x01\x00\x0c\x00\x00", "unknown"),
+        (b"\x01\x00\x00\x06\x00", "unknown"),
+        (b"\x01\x00\x00\x00", "cut off"),
+        (b"\x01\x00\x02\x00\x00" + bytes(15), "cut off"),
+        (b"\x01\x00\x00\x00\x02a", "cut off"),
+    ],
+)
+def test_what_is_refused_says_why(data: bytes, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        decode("news", data)
+
+
+def test_16_mib_and_no_more() -> None:
+    largest = Publication("news", bytes(MAX_PAYLOAD), False, exclude=bytes(16), key="a" * 255)
+    assert len(decode("news", encode(largest)).payload) == MAX_PAYLOAD
+    with pytest.raises(ValueError, match="too large"):
+        decode("news", encode(largest) + b"a")

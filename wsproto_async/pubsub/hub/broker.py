@@ -1,0 +1,271 @@
+"""The broker that shares topics by way of a hub."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from functools import lru_cache
+from typing import Any, Final, TypeVar
+
+from ...exceptions import BrokerError
+from ..broker import Broker, Missed, Receiver, Retention
+from ..publication import MAX_OFFSET, Position, Publication
+from ..wire import decode, encode
+from .commands import Again, Commands
+from .link import Connection, Link
+from .presence import Presence
+from .protocol import (
+    GOODBYE,
+    KEPT,
+    MESSAGE,
+    PAGE,
+    PING,
+    POSITION,
+    PUBLISH,
+    READ,
+    RETAINED,
+    U8,
+    U32,
+    U64,
+    Fields,
+    frame_of,
+    message,
+    short,
+    split_kept,
+    topic_end,
+)
+from .subscriptions import Subscriptions
+
+__all__ = ["HubBroker"]
+
+_T = TypeVar("_T")
+
+_START_TIMEOUT: Final = 10.0  # seconds
+_CLOSE_TIMEOUT: Final = 1.0
+_NO_RETENTION: Final = Retention(0, 0.0)
+
+_log = logging.getLogger("wsproto_async.pubsub")
+
+
+class HubBroker(Broker):
+    """Shares topics with all processes that use the hub whose Unix socket is at ``path``.
+
+    The workers of one :func:`run` have a hub of their own, and use it by themselves. What it keeps
+    ends with it: when it has to be started again, who has missed something is told so.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._receiver: Receiver | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def __repr__(self) -> str:
+        return f"<HubBroker {self._path}>"
+
+    # Its life
+
+    async def start(self, receiver: Receiver) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._receiver = receiver
+        self._is_up = False
+        self._up = asyncio.Event()
+        self._commands = Commands()
+        self._subscriptions = Subscriptions(self._commands)
+        self._presence = Presence(self._commands)
+        link = Link(self._path, self)
+        self._running = self._loop.create_task(link.run())
+        try:
+            async with asyncio.timeout(_START_TIMEOUT):
+                await self._up.wait()
+        except TimeoutError:
+            why = f"cannot connect to the hub at {self._path}: {link.error}"
+            raise BrokerError(why) from None
+        finally:
+            if not self._up.is_set():
+                await self.close()
+
+    async def close(self) -> None:
+        if self._receiver is None:
+            return
+        self._receiver = None
+        if self._is_up:
+            goodbye: asyncio.Future[None] = self._commands.send(
+                frame_of(GOODBYE), again=Again.NEVER
+            )
+            await asyncio.wait([goodbye], timeout=_CLOSE_TIMEOUT)
+        self._commands.fail("the broker is closed")
+        self._subscriptions.close("the broker is closed")
+        self._running.cancel()
+        await asyncio.gather(self._running, *self._tasks, return_exceptions=True)
+
+    # What the link tells
+
+    def linked(self, connection: Connection, run: bytes) -> None:
+        self._commands.linked(connection, run)
+        self._subscriptions.restore()
+        self._presence.restore(run)
+        restored = self._commands.send(frame_of(PING), again=Again.NEVER, now=True)
+        restored.add_done_callback(self._restored)
+
+    def _restored(self, restored: asyncio.Future[Any]) -> None:
+        if restored.exception() is not None or not self._commands.is_linked:
+            return
+        self._is_up = True
+        if self._receiver is not None and self._up.is_set():
+            _log.info("the hub is back")
+            self._receiver.connection_made()
+        self._up.set()
+        self._commands.open()
+
+    def unlinked(self, why: str) -> None:
+        self._commands.unlinked(why)
+        was_up, self._is_up = self._is_up, False
+        if self._receiver is not None and was_up:
+            _log.warning("lost the hub: %s", why)
+            self._receiver.connection_lost(why)
+
+    def ping(self) -> None:
+        self._commands.send(frame_of(PING), again=Again.NEVER, now=True)
+
+    def received(self, frame: bytes) -> None:
+        kind = frame[4]
+        if kind in (MESSAGE, KEPT):
+            self._arrived(frame)
+        else:
+            self._commands.answered(kind, Fields(frame))
+
+    def _arrived(self, frame: bytes) -> None:
+        receiver = self._receiver
+        if receiver is None:
+            return
+        position = None
+        try:
+            if frame[4] == MESSAGE:
+                end = topic_end(frame)
+                name, data = frame[6:end], frame[end:]
+            else:
+                name, epoch, offset, data = split_kept(frame)
+                position = _position(epoch, offset)
+            topic = self._subscriptions.topics.get(name)
+            if topic is None:
+                return  # it was on its way when this process unsubscribed
+            publication = decode(topic, data, position)
+        except ValueError as exc:
+            receiver.publication_refused(str(exc))
+        else:
+            receiver.publication_received(publication)
+
+    # Publications
+
+    def publish(
+        self, publication: Publication, retention: Retention | None, idempotency_key: str
+    ) -> asyncio.Future[Position | None]:
+        data = encode(publication)
+        topic = publication.topic.encode()
+        if retention is None and not idempotency_key:
+            return self._commands.send(message(topic, data), again=Again.NEVER, size=len(data))
+        fields = (
+            short(topic),
+            short(idempotency_key.encode()),
+            RETAINED.pack(*(retention or _NO_RETENTION)),
+            data,
+        )
+        return self._commands.send(
+            frame_of(PUBLISH, *fields),
+            _take_position,
+            answer=POSITION,
+            again=Again.SAME_RUN if idempotency_key else Again.NEVER,
+            size=len(data),
+        )
+
+    def subscribe(self, topic: str) -> asyncio.Future[None]:
+        return self._subscriptions.subscribe(topic)
+
+    def unsubscribe(self, topic: str) -> None:
+        self._subscriptions.unsubscribe(topic)
+
+    # Histories
+
+    def read(
+        self, topic: str, since: Position | None, retention: Retention
+    ) -> asyncio.Future[Missed]:
+        return self._task(self._read(topic, since))
+
+    async def _read(self, topic: str, since: Position | None) -> Missed:
+        position, found = await self._page(topic, since)
+        if since is None or found is None:
+            return Missed(position, None if since else [])
+        missed = position.offset - since.offset
+        while len(found) < missed:
+            following = Position(position.epoch, since.offset + len(found))
+            _, page = await self._page(topic, following)
+            if not page:
+                return Missed(position, None)  # it was dropped in between
+            found += page
+        try:
+            publications = [
+                decode(topic, data, Position(position.epoch, offset))
+                for offset, data in enumerate(found[:missed], since.offset + 1)
+            ]
+        except ValueError as exc:
+            if self._receiver is not None:
+                self._receiver.publication_refused(str(exc))
+            return Missed(position, None)
+        return Missed(position, publications)
+
+    def _page(
+        self, topic: str, since: Position | None
+    ) -> asyncio.Future[tuple[Position, list[bytes] | None]]:
+        epoch, offset = since or ("", 0)
+        fields = (short(topic.encode()), short(epoch.encode()), U64.pack(offset))
+        return self._commands.send(frame_of(READ, *fields), _take_page, answer=PAGE)
+
+    def _task(self, run: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+        task = self._loop.create_task(run)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_ended)
+        return task
+
+    def _task_ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    # Presence
+
+    def enter(self, topic: str, member_id: str, name: str) -> asyncio.Future[None]:
+        return self._presence.enter(topic, member_id, name)
+
+    def leave(self, topic: str, member_id: str) -> asyncio.Future[None]:
+        return self._presence.leave(topic, member_id)
+
+    def members(self, topic: str) -> asyncio.Future[dict[str, str]]:
+        return self._presence.members(topic)
+
+
+def _position(epoch: bytes, offset: int) -> Position | None:
+    if offset > MAX_OFFSET:
+        raise ValueError("not an offset")
+    return Position(_epoch(epoch), offset) if epoch else None
+
+
+@lru_cache(maxsize=4096)
+def _epoch(text: bytes) -> str:
+    return Position.parse(f"{text.decode()}:0").epoch
+
+
+def _take_position(fields: Fields) -> Position | None:
+    return _position(fields.short(), *fields.take(U64))
+
+
+def _take_page(fields: Fields) -> tuple[Position, list[bytes] | None]:
+    position = _take_position(fields)
+    if position is None:
+        raise ValueError("no position")
+    (is_there,) = fields.take(U8)
+    page = []
+    while fields:
+        (length,) = fields.take(U32)
+        page.append(fields.raw(length))
+    return position, page if is_there else None

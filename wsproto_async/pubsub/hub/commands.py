@@ -1,0 +1,209 @@
+"""Commands to the hub, and its answers in the same order, over a link.
+
+Without a connection commands wait for one, for 10 s; then all fail at once until it is back. What
+had been written and was not answered when a connection ended is written again, if that is safe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Final
+
+from ...exceptions import BrokerError
+from .link import Connection
+from .protocol import DONE, U32, Fields, FrameError
+
+__all__ = ["MORE", "Again", "Commands", "fail"]
+
+_MAX_WAITING: Final = 2**24  # bytes of publications that are not answered yet: 16 MiB
+_MAX_AWAY: Final = 10.0  # seconds
+_OVERHEAD: Final = 256  # bytes of a command beside its payload
+
+MORE: Final[Any] = object()
+"""What ``convert`` returns if the answer goes on in another frame."""
+
+
+class Again(Enum):
+    """If a command that was not answered is written again on the next connection."""
+
+    NEVER = "it fails"
+    ALWAYS = "it is safe"
+    SAME_RUN = "it is safe where the hub has not started anew, since it forgets keys"
+
+
+class Commands:
+    """Commands that wait to be written, and those that wait to be answered."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._connection: Connection | None = None
+        self._run = b""
+        self._is_open = False
+        self._written: deque[_Command] = deque()
+        self._waiting: deque[_Command] = deque()
+        self._size = 0
+        self._failing: str | None = None  # why all commands fail at once
+        self._away: asyncio.TimerHandle | None = None
+
+    # What becomes of the link
+
+    @property
+    def is_linked(self) -> bool:
+        """Tell if there is a connection."""
+        return self._connection is not None
+
+    def linked(self, connection: Connection, run: bytes) -> None:
+        """There is a connection; until ``open`` only what is sent ``now`` is written."""
+        self._connection = connection
+        self._run = run
+
+    def open(self) -> None:
+        """Write all that waits, and what comes."""
+        self._is_open = True
+        self._failing = None
+        self._stop_clock()
+        while self._waiting:
+            command = self._waiting.popleft()
+            if command.again is Again.SAME_RUN and command.run not in (b"", self._run):
+                self._fail(command, "the hub has started anew")
+            else:
+                self._write(command)
+
+    def unlinked(self, why: str) -> None:
+        """The connection is over."""
+        self._connection = None
+        self._is_open = False
+        written, self._written = self._written, deque()
+        again = []
+        for command in written:
+            if command.again is not Again.NEVER:
+                again.append(command)
+            else:
+                self._fail(command, why)
+        self._waiting.extendleft(reversed(again))
+        if self._failing is None and self._away is None:
+            self._away = self._loop.call_later(_MAX_AWAY, self.fail, f"no connection: {why}")
+
+    def fail(self, why: str) -> None:
+        """Let all commands fail, and those to come until there is a connection."""
+        self._failing = why
+        self._stop_clock()
+        for commands in (self._written, self._waiting):
+            while commands:
+                self._fail(commands.popleft(), why)
+
+    def _stop_clock(self) -> None:
+        if self._away is not None:
+            self._away.cancel()
+            self._away = None
+
+    # Commands
+
+    def send(
+        self,
+        frame: bytes,
+        convert: Callable[[Fields], Any] | None = None,
+        *,
+        answer: int = DONE,
+        again: Again = Again.ALWAYS,
+        now: bool = False,
+        size: int = 0,
+    ) -> asyncio.Future[Any]:
+        """Send a command; the future has what ``convert`` makes of the ``answer``.
+
+        ``size`` is what counts against the limit: of a publication, its bytes.
+        """
+        future: asyncio.Future[Any] = self._loop.create_future()
+        if self._failing is not None and not now:
+            fail(future, self._failing)
+            return future
+        if size:
+            size += _OVERHEAD
+            if self._size and self._size + size > _MAX_WAITING:
+                fail(future, "too much is waiting for the broker")
+                return future
+            self._size += size
+        command = _Command(frame, convert, answer, again, size, future)
+        if self._is_open or now:
+            self._write(command)
+        else:
+            self._waiting.append(command)
+        return future
+
+    def _write(self, command: _Command) -> None:
+        assert self._connection is not None
+        command.run = self._run
+        self._written.append(command)
+        self._connection.write(command.frame)
+
+    # Answers
+
+    def answered(self, kind: int, fields: Fields) -> None:
+        """An answer has come; raises FrameError if it is none to what was asked."""
+        if kind == DONE:
+            (count,) = fields.take(U32)
+            fields.end()
+            if count > len(self._written):
+                raise FrameError("more answers than commands")
+            for _ in range(count):
+                self._answer(DONE, None)
+            return
+        if not self._written:
+            raise FrameError(f"frame of type {kind}, which nobody waits for")
+        command = self._written[0]
+        if command.convert is None:
+            result = None
+        else:
+            try:
+                result = command.convert(fields)
+            except ValueError as exc:
+                self._fail(self._written.popleft(), "the hub has answered what it should not")
+                raise FrameError(str(exc)) from exc
+        if result is not MORE:
+            self._answer(kind, result)
+
+    def _answer(self, kind: int, result: Any) -> None:
+        command = self._written.popleft()
+        if command.answer != kind:
+            self._fail(command, "the hub has answered something else")
+            raise FrameError(f"an answer of type {kind} to something else")
+        self._size -= command.size
+        if not command.future.done():
+            command.future.set_result(result)
+
+    def _fail(self, command: _Command, why: str) -> None:
+        self._size -= command.size
+        if command.size and command.run:
+            why = f"may have been published: {why}"
+        fail(command.future, why)
+
+
+class _Command:
+    __slots__ = ("again", "answer", "convert", "frame", "future", "run", "size")
+
+    def __init__(
+        self,
+        frame: bytes,
+        convert: Callable[[Fields], Any] | None,
+        answer: int,
+        again: Again,
+        size: int,
+        future: asyncio.Future[Any],
+    ) -> None:
+        self.frame = frame
+        self.convert = convert
+        self.answer = answer
+        self.again = again
+        self.size = size
+        self.future = future
+        self.run = b""  # of the hub that it was written to
+
+
+def fail(future: asyncio.Future[Any], why: str) -> None:
+    """Let a future raise BrokerError, which is not logged if nobody asks."""
+    if not future.done():
+        future.set_exception(BrokerError(why))
+        future.exception()

@@ -1,0 +1,21 @@
+"""Brokers by their URI."""
+
+from __future__ import annotations
+
+from .broker import Broker
+
+__all__ = ["open_broker"]
+
+
+def open_broker(uri: str) -> Broker:
+    """Return the broker at ``uri``.
+
+    Raises ValueError if there is none for its scheme, ImportError if what it needs is not
+    installed.
+    """
+    scheme = uri.partition(":")[0]
+    if scheme in ("redis", "rediss", "redis+unix"):
+        from .redis import RedisBroker  # which needs hiredis
+
+        return RedisBroker(uri)
+    raise ValueError(f"no broker for {scheme}:")

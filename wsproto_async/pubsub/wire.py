@@ -1,0 +1,81 @@
+"""Publications as bytes, from one process to another.
+
+::
+
+    version u8 | kind u8 | flags u8 | slow u8 | key length u8 | exclude 16 bytes, if flagged
+    | key | payload
+
+Flags: 1 text, 2 exclude, 4 compress, 8 do not compress. ``slow`` is 0 for what the topic says,
+else the policy's place in the list of policies. The topic and the position stand outside.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final, get_args
+
+from .broker import MAX_PAYLOAD
+from .publication import Kind, Position, Publication
+from .topic import Slow
+
+__all__ = ["decode", "encode"]
+
+VERSION: Final = 1
+_HEAD: Final = 5
+_EXCLUDE: Final = 16
+_POLICIES: Final[tuple[str | None, ...]] = (None, *get_args(Slow))
+_KINDS: Final = tuple(Kind)
+_COMPRESS: Final = {None: 0, True: 4, False: 8}
+_COMPRESSED: Final = {0: None, 4: True, 8: False}
+
+
+def encode(publication: Publication) -> bytes:
+    """Return the bytes of a publication."""
+    key = publication.key.encode()
+    exclude = publication.exclude
+    flags = publication.is_text | (2 if exclude else 0) | _COMPRESS[publication.compress]
+    slow = _POLICIES.index(publication.slow)
+    head = bytes((VERSION, publication.kind, flags, slow, len(key)))
+    return b"".join((head, exclude, key, publication.payload))
+
+
+def decode(topic: str, data: bytes, position: Position | None = None) -> Publication:
+    """Return the publication that ``encode`` has made ``data`` of.
+
+    Raises ValueError for anything else, and for what is too large.
+    """
+    if len(data) > MAX_PAYLOAD + _HEAD + _EXCLUDE + 255:
+        raise ValueError(f"publication of {len(data)} bytes is too large")
+    is_text, kind, slow, compress, begin, end = _decode_head(data[:_HEAD])
+    if len(data) < end:
+        raise ValueError("publication is cut off")
+    payload = data[end:]
+    if is_text:
+        payload.decode()  # raises UnicodeDecodeError, which is a ValueError
+    return Publication(
+        topic,
+        payload,
+        is_text,
+        kind=kind,
+        key=data[begin:end].decode(),
+        slow=slow,
+        compress=compress,
+        exclude=data[_HEAD:begin],
+        position=position,
+    )
+
+
+# Most publications have one of a few heads.
+@lru_cache(maxsize=1024)
+def _decode_head(head: bytes) -> tuple[bool, Kind, str | None, bool | None, int, int]:
+    """Return the flags, and where the key begins and ends."""
+    if len(head) < _HEAD:
+        raise ValueError("publication is cut off")
+    version, kind, flags, slow, key_length = head
+    if version != VERSION:
+        raise ValueError(f"publication of version {version}")
+    if kind >= len(_KINDS) or slow >= len(_POLICIES) or flags & 0xF0 or flags & 12 == 12:
+        raise ValueError("publication has an unknown kind, flag or policy")
+    begin = _HEAD + (_EXCLUDE if flags & 2 else 0)
+    end = begin + key_length
+    return bool(flags & 1), _KINDS[kind], _POLICIES[slow], _COMPRESSED[flags & 12], begin, end
