@@ -40,8 +40,8 @@ class Topic:
       ``history_age``: for how many seconds, 300 by default.
     - ``presence``: True if members are kept of; see ``subscribe``. False by default.
     - ``wrap(publication)``: returns what each subscriber is sent, called once per publication and
-      process, and again for who has missed it; None sends nothing. By default messages are sent as they were published, joins and
-      leaves not at all.
+      process, and again for who has missed it; None sends nothing. By default messages are sent
+      as they were published, joins and leaves not at all.
     - ``on_subscribe(ws, topic)``, ``on_unsubscribe(ws, topic)``: called after that, the end of the
       connection included.
     - ``on_slow(ws, topic, what)``: called each time that ``what``, ``"dropped"`` or ``"closed"``,
