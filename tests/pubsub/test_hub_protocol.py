@@ -228,18 +228,21 @@ def test_a_process_that_comes_back_has_one_connection() -> None:
     assert now.publications == [message(b"news", DATA)]
 
 
+def sizes(hub: Hub) -> dict[str, int]:
+    places = vars(hub) | vars(hub._histories)
+    return {name: len(value) for name, value in places.items() if isinstance(value, dict)}
+
+
 def test_nothing_is_left_of_who_has_gone() -> None:
     hub = Hub()
-    at_rest = {name: len(value) for name, value in vars(hub).items() if isinstance(value, dict)}
+    at_rest = sizes(hub)
     connection = connected(hub)
     for number in range(100):
         topic = short(b"%d" % number)
         hub.receive(connection, frame_of(protocol.SUBSCRIBE, topic))
         hub.receive(connection, frame_of(protocol.ENTER, topic, short(b"1"), U8.pack(0), b"Ann"))
     hub.forget(connection)
-    assert at_rest == {
-        name: len(value) for name, value in vars(hub).items() if isinstance(value, dict)
-    }
+    assert sizes(hub) == at_rest
     assert not (connection.topics or connection.entered)
 
 

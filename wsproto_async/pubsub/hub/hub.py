@@ -187,7 +187,7 @@ class Hub:
 
     def _subscribe(self, process: Process, frame: bytes) -> None:
         fields = Fields(frame)
-        topic = fields.short()
+        topic = fields.text().encode()
         fields.end()
         process.topics.add(topic)
         self._subscribers.setdefault(topic, {})[process] = None
@@ -207,6 +207,7 @@ class Hub:
         del subscribers[process]
         if not subscribers:
             del self._subscribers[topic]
+            self._histories.release(topic.decode())
 
     # Presence
 

@@ -30,7 +30,7 @@ _SILENT_TICKS: Final = 4  # after as many without a byte it is dead: in 4 to 5 s
 
 # Seconds to wait before the next attempt, and at most: up to them, at random.
 _FIRST_CEILING: Final = 0.05
-_LAST_CEILING: Final = 0.8
+_LAST_CEILING: Final = 0.5
 _STABLE: Final = 1.0  # seconds after which a connection counts as a success
 
 
