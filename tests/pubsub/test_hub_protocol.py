@@ -240,6 +240,7 @@ def test_nothing_is_left_of_who_has_gone() -> None:
     for number in range(100):
         topic = short(b"%d" % number)
         hub.receive(connection, frame_of(protocol.SUBSCRIBE, topic))
+        hub.receive(connection, frame_of(protocol.READ, topic, short(b""), U64.pack(0)))
         hub.receive(connection, frame_of(protocol.ENTER, topic, short(b"1"), U8.pack(0), b"Ann"))
     hub.forget(connection)
     assert sizes(hub) == at_rest
