@@ -72,13 +72,12 @@ class HeadersCore:
     def add_checked(self, name: str, value: str) -> None:
         """Append a field that is known to be valid."""
         self._fields().append((name, value))
-        if self._index is not None:
-            self._index.setdefault(name.lower(), []).append(value)
+        self._index = None
 
     def __setitem__(self, name: str, value: str) -> None:
         check_field(name, value)  # before anything is deleted
         del self[name]
-        self.add(name, value)
+        self.add_checked(name, value)
 
     def __delitem__(self, name: str) -> None:
         key = name.lower()
