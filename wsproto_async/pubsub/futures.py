@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from ..exceptions import BrokerError
 
-__all__ = ["Tasks", "fail", "finish"]
+__all__ = ["Tasks", "fail", "finish", "has_succeeded"]
 
 _T = TypeVar("_T")
 
@@ -24,6 +24,11 @@ def finish(future: asyncio.Future[None]) -> None:
     """Let a future be done, unless it is or was cancelled."""
     if not future.done():
         future.set_result(None)
+
+
+def has_succeeded(future: asyncio.Future[Any]) -> bool:
+    """Tell if a future has its result already."""
+    return future.done() and not future.cancelled() and future.exception() is None
 
 
 class Tasks:
