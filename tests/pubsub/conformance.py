@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from process import Process, told
+from process import Process, Recorder, told
 
 from wsproto_async.exceptions import BrokerError
 from wsproto_async.pubsub import Kind, Position, Publication, Retention
@@ -397,6 +397,24 @@ async def test_futures_left_alone_log_nothing(one: Process, other: Process) -> N
     everything(one, "room")
     await one.broker.close()
     everything(one, "room")  # The fixture nothing_logs_errors looks for what they log.
+
+
+async def test_futures_may_be_cancelled(one: Process, other: Process) -> None:
+    for future in everything(one, "room"):
+        future.cancel()
+    await one.broker.subscribe("room")
+    await one.broker.publish(message("room", "after"), None, "")
+    await one.receive(1, "room")
+    await one.settle()
+    assert texts(one.received("room"))[-1] == "after"
+
+
+async def test_a_broker_serves_one_server(one: Process, other: Process) -> None:
+    with pytest.raises(BrokerError, match="serves one server"):
+        await one.broker.start(Recorder())
+    await one.broker.subscribe("room")
+    await one.broker.publish(message("room", "still here"), None, "")
+    assert texts(await one.receive(1, "room")) == ["still here"]
 
 
 def everything(process: Process, topic: str) -> list[asyncio.Future[Any]]:

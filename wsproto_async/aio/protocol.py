@@ -30,7 +30,7 @@ from .timer import Deadline
 
 if TYPE_CHECKING:
     from ..handshake.http11 import Request, Response
-    from ..pubsub.audience import Audience
+    from .audiences import LocalAudience
 
 __all__ = ["Owner", "ProtocolCore", "WebSocketProtocol"]
 
@@ -135,7 +135,7 @@ class ProtocolCore(StreamProtocol):
         self.bytes_received = 0
         self.pauses = 0
         self.admitted_as: str | None = None  # see Admission
-        self.audiences: dict[str, Audience[ProtocolCore]] | None = None  # until it subscribes
+        self.audiences: dict[str, LocalAudience] | None = None  # until it subscribes
         self.client_address: tuple[str, int] | None = None  # the peer is a proxy for it
         self.is_closed_by_user = False
         self.opened_at = 0.0

@@ -34,7 +34,7 @@ from .record import Record, ServerStats
 from .settings import Settings, check_timeout
 from .signals import on_stop_signal
 from .timer import Deadline
-from .topics import Topics, TopicsView
+from .topics import Topics
 from .upgrade import Hooks, answer
 from .websocket import WebSocket
 
@@ -169,7 +169,7 @@ class Server:
     @property
     def topics(self) -> Mapping[str, frozenset[WebSocket]]:
         """The topics that somebody in this process has subscribed to, and who, at this moment."""
-        return TopicsView(self._topics)
+        return self._topics.audiences
 
     def publish(
         self,
@@ -204,7 +204,7 @@ class Server:
         be published. Awaiting raises BrokerError if the message may not have been published.
         Cancelling does not take it back.
         """
-        return self._topics.publish(
+        return self._topics.publisher.publish(
             topic, message, text, compress, exclude, key, slow, idempotency_key
         )
 

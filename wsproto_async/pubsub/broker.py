@@ -17,6 +17,7 @@ from abc import ABC, abstractmethod
 from asyncio import Future
 from typing import Final, NamedTuple, Protocol
 
+from ..exceptions import BrokerError
 from .publication import Position, Publication
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Missed",
     "Receiver",
     "Retention",
+    "check_unused",
 ]
 
 MAX_PAYLOAD: Final = 2**24
@@ -81,7 +83,7 @@ class Broker(ABC):
 
     @abstractmethod
     async def start(self, receiver: Receiver) -> None:
-        """Connect. Raises BrokerError if that cannot be done within 10 s."""
+        """Connect. Raises BrokerError if it cannot within 10 s, or has a receiver already."""
 
     @abstractmethod
     async def close(self) -> None:
@@ -130,3 +132,9 @@ class Broker(ABC):
     @abstractmethod
     def members(self, topic: str) -> Future[dict[str, str]]:
         """Return the members of a topic in all processes: their names by their ids."""
+
+
+def check_unused(receiver: Receiver | None) -> None:
+    """Raise BrokerError if a broker has a receiver already."""
+    if receiver is not None:
+        raise BrokerError("a broker serves one server: make another for the next")

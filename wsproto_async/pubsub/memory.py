@@ -6,7 +6,7 @@ import asyncio
 from time import monotonic
 from typing import TypeVar
 
-from .broker import Broker, Missed, Receiver, Retention
+from .broker import Broker, Missed, Receiver, Retention, check_unused
 from .history import Histories
 from .publication import Kind, Position, Publication
 
@@ -28,6 +28,7 @@ class MemoryBroker(Broker):
         self._members: dict[str, dict[str, str]] = {}
 
     async def start(self, receiver: Receiver) -> None:
+        check_unused(self._receiver)
         self._receiver = receiver
         self._loop = asyncio.get_running_loop()
 

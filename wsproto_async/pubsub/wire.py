@@ -18,7 +18,7 @@ from .broker import MAX_PAYLOAD
 from .publication import Kind, Position, Publication
 from .topic import Slow
 
-__all__ = ["decode", "encode"]
+__all__ = ["decode", "decode_epoch", "encode"]
 
 VERSION: Final = 1
 _HEAD: Final = 5
@@ -79,3 +79,9 @@ def _decode_head(head: bytes) -> tuple[bool, Kind, str | None, bool | None, int,
     begin = _HEAD + (_EXCLUDE if flags & 2 else 0)
     end = begin + key_length
     return bool(flags & 1), _KINDS[kind], _POLICIES[slow], _COMPRESSED[flags & 12], begin, end
+
+
+@lru_cache(maxsize=4096)
+def decode_epoch(text: bytes) -> str:
+    """Return the epoch that ``text`` is; raises ValueError if it is none."""
+    return Position.parse(f"{text.decode()}:0").epoch

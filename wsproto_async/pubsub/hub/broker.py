@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from functools import lru_cache
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from ...exceptions import BrokerError
-from ..broker import Broker, Missed, Receiver, Retention
+from ..broker import Broker, Missed, Receiver, Retention, check_unused
+from ..futures import Tasks
+from ..pages import Page, read_pages
 from ..publication import MAX_OFFSET, Position, Publication
-from ..wire import decode, encode
+from ..wire import decode, decode_epoch, encode
 from .commands import Again, Commands
 from .link import Connection, Link
 from .presence import Presence
@@ -58,7 +59,7 @@ class HubBroker(Broker):
     def __init__(self, path: str) -> None:
         self._path = path
         self._receiver: Receiver | None = None
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = Tasks()
 
     def __repr__(self) -> str:
         return f"<HubBroker {self._path}>"
@@ -66,6 +67,7 @@ class HubBroker(Broker):
     # Its life
 
     async def start(self, receiver: Receiver) -> None:
+        check_unused(self._receiver)
         self._loop = asyncio.get_running_loop()
         self._receiver = receiver
         self._is_up = False
@@ -97,7 +99,8 @@ class HubBroker(Broker):
         self._commands.fail("the broker is closed")
         self._subscriptions.close("the broker is closed")
         self._running.cancel()
-        await asyncio.gather(self._running, *self._tasks, return_exceptions=True)
+        await asyncio.gather(self._running, return_exceptions=True)
+        await self._tasks.wait()
 
     # What the link tells
 
@@ -190,47 +193,18 @@ class HubBroker(Broker):
     def read(
         self, topic: str, since: Position | None, retention: Retention
     ) -> asyncio.Future[Missed]:
-        return self._task(self._read(topic, since))
+        return self._tasks.start(
+            read_pages(topic, since, partial(self._page, topic), self._refused)
+        )
 
-    async def _read(self, topic: str, since: Position | None) -> Missed:
-        position, found = await self._page(topic, since)
-        if since is None or found is None:
-            return Missed(position, None if since else [])
-        missed = position.offset - since.offset
-        while len(found) < missed:
-            following = Position(position.epoch, since.offset + len(found))
-            _, page = await self._page(topic, following)
-            if not page:
-                return Missed(position, None)  # it was dropped in between
-            found += page
-        try:
-            publications = [
-                decode(topic, data, Position(position.epoch, offset))
-                for offset, data in enumerate(found[:missed], since.offset + 1)
-            ]
-        except ValueError as exc:
-            if self._receiver is not None:
-                self._receiver.publication_refused(str(exc))
-            return Missed(position, None)
-        return Missed(position, publications)
+    def _refused(self, why: str) -> None:
+        if self._receiver is not None:
+            self._receiver.publication_refused(why)
 
-    def _page(
-        self, topic: str, since: Position | None
-    ) -> asyncio.Future[tuple[Position, list[bytes] | None]]:
+    def _page(self, topic: str, since: Position | None) -> asyncio.Future[Page]:
         epoch, offset = since or ("", 0)
         fields = (short(topic.encode()), short(epoch.encode()), U64.pack(offset))
         return self._commands.send(frame_of(READ, *fields), _take_page, answer=PAGE)
-
-    def _task(self, run: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
-        task = self._loop.create_task(run)
-        self._tasks.add(task)
-        task.add_done_callback(self._task_ended)
-        return task
-
-    def _task_ended(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()
 
     # Presence
 
@@ -247,19 +221,14 @@ class HubBroker(Broker):
 def _position(epoch: bytes, offset: int) -> Position | None:
     if offset > MAX_OFFSET:
         raise ValueError("not an offset")
-    return Position(_epoch(epoch), offset) if epoch else None
-
-
-@lru_cache(maxsize=4096)
-def _epoch(text: bytes) -> str:
-    return Position.parse(f"{text.decode()}:0").epoch
+    return Position(decode_epoch(epoch), offset) if epoch else None
 
 
 def _take_position(fields: Fields) -> Position | None:
     return _position(fields.short(), *fields.take(U64))
 
 
-def _take_page(fields: Fields) -> tuple[Position, list[bytes] | None]:
+def _take_page(fields: Fields) -> Page:
     position = _take_position(fields)
     if position is None:
         raise ValueError("no position")

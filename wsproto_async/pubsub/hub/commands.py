@@ -12,11 +12,11 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, Final
 
-from ...exceptions import BrokerError
+from ..futures import fail
 from .link import Connection
 from .protocol import DONE, U32, Fields, FrameError
 
-__all__ = ["MORE", "Again", "Commands", "fail"]
+__all__ = ["MORE", "Again", "Commands"]
 
 _MAX_WAITING: Final = 2**24  # bytes of publications that are not answered yet: 16 MiB
 _MAX_AWAY: Final = 10.0  # seconds
@@ -200,10 +200,3 @@ class _Command:
         self.size = size
         self.future = future
         self.run = b""  # of the hub that it was written to
-
-
-def fail(future: asyncio.Future[Any], why: str) -> None:
-    """Let a future raise BrokerError, which is not logged if nobody asks."""
-    if not future.done():
-        future.set_exception(BrokerError(why))
-        future.exception()

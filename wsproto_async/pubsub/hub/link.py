@@ -1,7 +1,4 @@
-"""A connection to the hub that comes back by itself, and is dead when nothing comes any more.
-
-What is written in one turn of the loop leaves in one write.
-"""
+"""A connection to the hub that comes back by itself."""
 
 from __future__ import annotations
 
@@ -9,8 +6,9 @@ import asyncio
 import os
 import random
 import secrets
-from typing import Final, Protocol, cast
+from typing import Final, Protocol
 
+from ..connection import BrokerConnection
 from .protocol import (
     GREETING,
     HELLO,
@@ -24,9 +22,6 @@ from .protocol import (
 )
 
 __all__ = ["Connection", "Link", "Owner"]
-
-_TICK: Final = 1.0  # seconds
-_SILENT_TICKS: Final = 4  # after as many without a byte it is dead: in 4 to 5 seconds
 
 # Seconds to wait before the next attempt, and at most: up to them, at random.
 _FIRST_CEILING: Final = 0.05
@@ -86,31 +81,22 @@ class Link:
             ceiling = min(ceiling * 2, _LAST_CEILING)
 
 
-class Connection(asyncio.Protocol):
-    """A connection, of which ``ended`` tells when it is over, and why."""
+class Connection(BrokerConnection):
+    """A connection to the hub; before its welcome it does not count."""
 
     def __init__(self, owner: Owner, hello: bytes) -> None:
-        self._loop = asyncio.get_running_loop()
-        self.ended: asyncio.Future[str] = self._loop.create_future()
+        super().__init__("the hub")
         self._owner = owner
         self._hello = hello
         self._reader = FrameReader()
-        self._transport: asyncio.Transport | None = None
-        self._output: list[bytes] = []
         self._is_linked = False
-        self._why = "closed by the hub"
-        self._has_heard = False
-        self._silent = 0
-        self._timer: asyncio.TimerHandle | None = None
-
-    # asyncio's callbacks
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._transport.write(self._hello)
+        super().connection_made(transport)
+        self.write(self._hello)
 
     def data_received(self, data: bytes) -> None:
-        self._has_heard = True
+        self.heard()
         try:
             frames = self._reader.feed(data)
             if not self._is_linked and frames:
@@ -121,15 +107,6 @@ class Connection(asyncio.Protocol):
         except FrameError as exc:
             self.abort(f"no hub: {exc}")
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._transport = None
-        why = self._why if exc is None else str(exc) or type(exc).__name__
-        self.ended.set_result(why)
-        if self._is_linked:
-            self._owner.unlinked(why)
-
     def _welcomed(self, frame: bytes) -> None:
         fields = Fields(frame)
         version, run = fields.take(WELCOMED)
@@ -137,41 +114,12 @@ class Connection(asyncio.Protocol):
             raise FrameError(f"version {version}")
         fields.end()
         self._is_linked = True
-        self._timer = self._loop.call_later(_TICK, self._tick)
+        self.watch()
         self._owner.linked(self, run)
 
-    # What owners do
+    def ping(self) -> None:
+        self._owner.ping()
 
-    def write(self, data: bytes) -> None:
-        """Write at the end of this turn."""
-        if not self._output:
-            self._loop.call_soon(self._flush)
-        self._output.append(data)
-
-    def _flush(self) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(b"".join(self._output))
-        self._output.clear()
-
-    def close(self) -> None:
-        """Close when all is written."""
-        self._flush()
-        if self._transport is not None:
-            self._transport.close()
-
-    def abort(self, why: str) -> None:
-        """End at once."""
-        self._why = why
-        if self._transport is not None:
-            self._transport.abort()
-
-    # Ticks are counted, not time: while our own loop stands still there are none.
-    def _tick(self) -> None:
-        self._silent = 0 if self._has_heard else self._silent + 1
-        self._has_heard = False
-        if self._silent == _SILENT_TICKS:
-            self.abort(f"silent for {_TICK * _SILENT_TICKS:g} s")
-            return
-        if self._silent:
-            self._owner.ping()
-        self._timer = self._loop.call_later(_TICK, self._tick)
+    def lost(self, why: str) -> None:
+        if self._is_linked:
+            self._owner.unlinked(why)

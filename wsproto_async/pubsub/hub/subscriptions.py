@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from .commands import Again, Commands, fail
+from ..futures import fail, finish
+from .commands import Again, Commands
 from .protocol import SUBSCRIBE, UNSUBSCRIBE, frame_of, short
 
 __all__ = ["Subscriptions"]
@@ -76,5 +77,4 @@ class Subscriptions:
 
 def _done(futures: list[asyncio.Future[None]]) -> None:
     for future in futures:
-        if not future.done():
-            future.set_result(None)
+        finish(future)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl as ssl_module
-from collections.abc import Coroutine
 from functools import lru_cache, partial
 from typing import Any, Final, TypeVar
 
 from ...exceptions import BrokerError
-from ..broker import IDEMPOTENCY_AGE, Broker, Missed, Receiver, Retention
+from ..broker import IDEMPOTENCY_AGE, Broker, Missed, Receiver, Retention, check_unused
+from ..futures import Tasks, fail
+from ..pages import Page, read_pages
 from ..publication import Position, Publication
-from ..wire import decode, encode
+from ..wire import decode, decode_epoch, encode
 from .address import Address
 from .call import Call
-from .commands import Commands, Repeat, fail
+from .commands import Commands, Repeat
 from .link import Link
 from .names import Names
 from .presence import Presence
@@ -62,7 +63,7 @@ class RedisBroker(Broker):
         self._names = Names(prefix)
         self._call_again = lru_cache(maxsize=4096)(partial(self._call, idempotency_key=""))
         self._receiver: Receiver | None = None
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = Tasks()
 
     def __repr__(self) -> str:
         return f"<RedisBroker {self._address}>"
@@ -70,6 +71,7 @@ class RedisBroker(Broker):
     # Its life
 
     async def start(self, receiver: Receiver) -> None:
+        check_unused(self._receiver)
         self._loop = asyncio.get_running_loop()
         self._receiver = receiver
         self._down: set[str] = {"commands", "subscriptions"}
@@ -116,7 +118,8 @@ class RedisBroker(Broker):
         self._subscriptions.close("the broker is closed")
         for task in running:
             task.cancel()
-        await asyncio.gather(*running, *self._tasks, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
+        await self._tasks.wait()
 
     def _linked(self, link: str, why: str | None) -> None:
         was_up = not self._down
@@ -195,37 +198,20 @@ class RedisBroker(Broker):
     def read(
         self, topic: str, since: Position | None, retention: Retention
     ) -> asyncio.Future[Missed]:
-        return self._task(self._read(topic, since, retention))
+        page = partial(self._page, topic, retention)
+        return self._tasks.start(read_pages(topic, since, page, self._refused))
 
-    async def _read(self, topic: str, since: Position | None, retention: Retention) -> Missed:
-        position, page = await self._page(topic, since or Position("", 0), retention)
-        if since is None:
-            return Missed(position, [])
-        missed = position.offset - since.offset
-        found: list[bytes] = page or []
-        while page and len(found) < missed:
-            following = Position(position.epoch, since.offset + len(found))
-            _, page = await self._page(topic, following, retention)
-            found += page or []
-        if page is None or len(found) < missed:
-            return Missed(position, None)
-        try:
-            publications = [
-                decode(topic, data, Position(position.epoch, offset))
-                for offset, data in enumerate(found[:missed], since.offset + 1)
-            ]
-        except ValueError as exc:
-            if self._receiver is not None:
-                self._receiver.publication_refused(str(exc))
-            return Missed(position, None)
-        return Missed(position, publications)
+    def _refused(self, why: str) -> None:
+        if self._receiver is not None:
+            self._receiver.publication_refused(why)
 
     def _page(
-        self, topic: str, since: Position, retention: Retention
-    ) -> asyncio.Future[tuple[Position, list[bytes] | None]]:
+        self, topic: str, retention: Retention, since: Position | None
+    ) -> asyncio.Future[Page]:
         names = self._names
         size, age = retention.size, _milliseconds(retention.age)
         keys = (names.head(topic), names.stream(topic))
+        since = since or Position("", 0)
         return self._commands.send(Call(2, *keys, *since, size, age, script=READ), _missed)
 
     # Presence
@@ -242,17 +228,6 @@ class RedisBroker(Broker):
         return self._presence.members(topic)
 
     # Futures
-
-    def _task(self, run: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
-        task = self._loop.create_task(run)
-        self._tasks.add(task)
-        task.add_done_callback(self._task_ended)
-        return task
-
-    def _task_ended(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()
 
     def _closed(self) -> asyncio.Future[Any]:
         future = self._loop.create_future()
@@ -274,15 +249,10 @@ def _position(text: bytes) -> Position | None:
     epoch, _, offset = text.partition(b":")
     if not offset.isdigit() or len(offset) > 16:
         raise ValueError("not a position")
-    return Position(_epoch(epoch), int(offset))
+    return Position(decode_epoch(epoch), int(offset))
 
 
-@lru_cache(maxsize=4096)
-def _epoch(text: bytes) -> str:
-    return Position.parse(f"{text.decode()}:0").epoch
-
-
-def _missed(reply: list[Any]) -> tuple[Position, list[bytes] | None]:
+def _missed(reply: list[Any]) -> Page:
     position = _position(reply[0])
     if position is None:
         raise ValueError("no position")

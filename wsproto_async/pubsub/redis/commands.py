@@ -16,11 +16,12 @@ from typing import Any, Final, TypeVar
 import hiredis
 
 from ...exceptions import BrokerError
+from ..futures import fail
 from .call import Arguments, Call
 from .connection import Connection
 from .scripts import Script
 
-__all__ = ["Commands", "Repeat", "fail"]
+__all__ = ["Commands", "Repeat"]
 
 _MAX_WAITING: Final = 2**24  # bytes of publications that are not answered yet: 16 MiB
 _MAX_AWAY: Final = 10.0  # seconds
@@ -78,7 +79,7 @@ class Commands:
         if self._away is not None:
             self._away.cancel()
         connection.on_reply = self._replied
-        connection.ping = self._ping
+        connection.on_silence = self._ping
         self._on_link(None)
         self._write_waiting()
 
@@ -229,13 +230,6 @@ class _Command:
         self.future = future
         self.repeat = repeat
         self.is_written = False
-
-
-def fail(future: asyncio.Future[Any], why: str) -> None:
-    """Let a future raise BrokerError, which is not logged if nobody asks."""
-    if not future.done():
-        future.set_exception(BrokerError(why))
-        future.exception()
 
 
 def _ignore(reply: Any) -> None:

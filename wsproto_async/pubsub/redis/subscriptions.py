@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import hiredis
 
+from ..futures import fail, finish
 from .call import pack
-from .commands import fail
 from .connection import Connection
 
 __all__ = ["Subscriptions"]
@@ -55,7 +55,7 @@ class Subscriptions:
     def linked(self, connection: Connection, replies: list[Any]) -> None:
         self._connection = connection
         connection.on_reply = self._replied
-        connection.ping = self._ping
+        connection.on_silence = self._ping
         self._to_confirm = len(self._topics)
         channels = iter(self._topics)
         while some := tuple(islice(channels, _AT_ONCE)):
@@ -79,7 +79,7 @@ class Subscriptions:
     def confirm(self) -> None:
         """All topics are subscribed to again, and who had subscribed before has been told."""
         for future in chain.from_iterable(self._old_futures.values()):
-            _finish(future)
+            finish(future)
         self._old_futures.clear()
 
     # Subscribing
@@ -100,7 +100,7 @@ class Subscriptions:
         if self._topics.pop(channel, None) is not None and self._connection is not None:
             self._connection.write(pack(("UNSUBSCRIBE", channel)))
         for future in self._old_futures.pop(channel, ()):
-            _finish(future)
+            finish(future)
 
     def close(self, why: str) -> None:
         """Forget all topics, and let what is not confirmed fail."""
@@ -133,7 +133,7 @@ class Subscriptions:
             if not self._to_confirm:
                 self._all_confirmed()
         elif self._futures:
-            _finish(self._futures.popleft()[1])
+            finish(self._futures.popleft()[1])
 
     def _refused(self, why: str) -> None:
         if self._is_linked and self._futures:
@@ -144,8 +144,3 @@ class Subscriptions:
     def _ping(self) -> None:
         if self._connection is not None:
             self._connection.write(_PING)
-
-
-def _finish(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
