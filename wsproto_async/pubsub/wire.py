@@ -7,20 +7,24 @@
 
 Flags: 1 text, 2 exclude, 4 compress, 8 do not compress. ``slow`` is 0 for what the topic says,
 else the policy's place in the list of policies. The topic and the position stand outside.
+
+Of several, which are of one topic and follow each other, each stands behind its length u32.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from struct import Struct
 from typing import Final, get_args
 
 from .broker import MAX_PAYLOAD
 from .publication import Kind, Position, Publication
 from .topic import Slow
 
-__all__ = ["decode", "decode_epoch", "encode"]
+__all__ = ["decode", "decode_all", "decode_epoch", "encode", "sized", "split"]
 
 VERSION: Final = 1
+_U32: Final = Struct("!I")
 _HEAD: Final = 5
 _EXCLUDE: Final = 16
 _POLICIES: Final[tuple[str | None, ...]] = (None, *get_args(Slow))
@@ -63,6 +67,39 @@ def decode(topic: str, data: bytes, position: Position | None = None) -> Publica
         exclude=data[_HEAD:begin],
         position=position,
     )
+
+
+def sized(data: bytes) -> bytes:
+    """Return a part behind its length."""
+    return _U32.pack(len(data)) + data
+
+
+def split(data: bytes) -> list[bytes]:
+    """Return the parts that each stand behind their length; raises ValueError if one is cut off."""
+    parts = []
+    begin, size = 0, len(data)
+    while begin < size:
+        if size - begin < _U32.size:
+            raise ValueError("publication is cut off")
+        (length,) = _U32.unpack_from(data, begin)
+        begin += _U32.size
+        end = begin + length
+        if end > size:
+            raise ValueError("publication is cut off")
+        parts.append(data[begin:end])
+        begin = end
+    return parts
+
+
+def decode_all(topic: str, data: bytes, first: Position | None = None) -> list[Publication]:
+    """Return several publications, of which the first is at ``first``; raises ValueError."""
+    if first is None:
+        return [decode(topic, part) for part in split(data)]
+    epoch, offset = first
+    return [
+        decode(topic, part, Position(epoch, number))
+        for number, part in enumerate(split(data), offset)
+    ]
 
 
 # Most publications have one of a few heads.

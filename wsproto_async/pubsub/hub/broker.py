@@ -8,11 +8,12 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from ...exceptions import BrokerError
+from ..batches import OVERHEAD, Batch, Batches
 from ..broker import Broker, Missed, Receiver, Retention, check_unused
 from ..futures import Tasks
 from ..pages import Page, read_pages
 from ..publication import MAX_OFFSET, Position, Publication
-from ..wire import decode, decode_epoch, encode
+from ..wire import decode_all, decode_epoch, encode, sized
 from .commands import Again, Commands
 from .link import Connection, Link
 from .presence import Presence
@@ -75,6 +76,7 @@ class HubBroker(Broker):
         self._commands = Commands()
         self._subscriptions = Subscriptions(self._commands)
         self._presence = Presence(self._commands)
+        self._batches = Batches(self._publish)
         link = Link(self._path, self)
         self._running = self._loop.create_task(link.run())
         try:
@@ -91,6 +93,7 @@ class HubBroker(Broker):
         if self._receiver is None:
             return
         self._receiver = None
+        self._batches.flush()
         if self._is_up:
             goodbye: asyncio.Future[None] = self._commands.send(
                 frame_of(GOODBYE), again=Again.NEVER
@@ -153,39 +156,51 @@ class HubBroker(Broker):
             topic = self._subscriptions.topics.get(name)
             if topic is None:
                 return  # it was on its way when this process unsubscribed
-            publication = decode(topic, data, position)
+            publications = decode_all(topic, data, position)
         except ValueError as exc:
             receiver.publication_refused(str(exc))
-        else:
-            receiver.publication_received(publication)
+            return
+        for each in publications:
+            if self._receiver is not None:  # whom the one before may have let close the broker
+                receiver.publication_received(each)
 
     # Publications
 
     def publish(
         self, publication: Publication, retention: Retention | None, idempotency_key: str
     ) -> asyncio.Future[Position | None]:
+        if not idempotency_key:
+            return self._batches.add(publication, retention)
+        self._batches.flush()
         data = encode(publication)
-        topic = publication.topic.encode()
-        if retention is None and not idempotency_key:
-            return self._commands.send(message(topic, data), again=Again.NEVER, size=len(data))
-        fields = (
-            short(topic),
-            short(idempotency_key.encode()),
-            RETAINED.pack(*(retention or _NO_RETENTION)),
-            data,
-        )
+        size = len(data) + OVERHEAD
+        return self._send(publication.topic, retention, idempotency_key, sized(data), size)
+
+    def _publish(self, batch: Batch) -> asyncio.Future[Position | None]:
+        if batch.retention is not None:
+            return self._send(batch.topic, batch.retention, "", batch.data, batch.size)
+        frame = message(batch.topic.encode(), batch.data)
+        return self._commands.send(frame, again=Again.NEVER, size=batch.size)
+
+    def _send(
+        self, topic: str, retention: Retention | None, key: str, data: bytes, size: int
+    ) -> asyncio.Future[Position | None]:
+        fields = (short(topic.encode()), short(key.encode()))
+        retained = RETAINED.pack(*(retention or _NO_RETENTION))
         return self._commands.send(
-            frame_of(PUBLISH, *fields),
+            frame_of(PUBLISH, *fields, retained, data),
             _take_position,
             answer=POSITION,
-            again=Again.SAME_RUN if idempotency_key else Again.NEVER,
-            size=len(data),
+            again=Again.SAME_RUN if key else Again.NEVER,
+            size=size,
         )
 
     def subscribe(self, topic: str) -> asyncio.Future[None]:
+        self._batches.flush()
         return self._subscriptions.subscribe(topic)
 
     def unsubscribe(self, topic: str) -> None:
+        self._batches.flush()
         self._subscriptions.unsubscribe(topic)
 
     # Histories
@@ -209,9 +224,11 @@ class HubBroker(Broker):
     # Presence
 
     def enter(self, topic: str, member_id: str, name: str) -> asyncio.Future[None]:
+        self._batches.flush()
         return self._presence.enter(topic, member_id, name)
 
     def leave(self, topic: str, member_id: str) -> asyncio.Future[None]:
+        self._batches.flush()
         return self._presence.leave(topic, member_id)
 
     def members(self, topic: str) -> asyncio.Future[dict[str, str]]:

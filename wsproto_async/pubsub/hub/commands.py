@@ -20,7 +20,6 @@ __all__ = ["MORE", "Again", "Commands"]
 
 _MAX_WAITING: Final = 2**24  # bytes of publications that are not answered yet: 16 MiB
 _MAX_AWAY: Final = 10.0  # seconds
-_OVERHEAD: Final = 256  # bytes of a command beside its payload
 
 MORE: Final[Any] = object()
 """What ``convert`` returns if the answer goes on in another frame."""
@@ -114,14 +113,13 @@ class Commands:
     ) -> asyncio.Future[Any]:
         """Send a command; the future has what ``convert`` makes of the ``answer``.
 
-        ``size`` is what counts against the limit: of a publication, its bytes.
+        ``size`` is what counts against the limit.
         """
         future: asyncio.Future[Any] = self._loop.create_future()
         if self._failing is not None and not now:
             fail(future, self._failing)
             return future
         if size:
-            size += _OVERHEAD
             if self._size and self._size + size > _MAX_WAITING:
                 fail(future, "too much is waiting for the broker")
                 return future

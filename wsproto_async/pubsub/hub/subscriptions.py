@@ -77,4 +77,4 @@ class Subscriptions:
 
 def _done(futures: list[asyncio.Future[None]]) -> None:
     for future in futures:
-        finish(future)
+        finish(future, None)

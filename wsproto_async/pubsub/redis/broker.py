@@ -9,11 +9,12 @@ from functools import lru_cache, partial
 from typing import Any, Final, TypeVar
 
 from ...exceptions import BrokerError
+from ..batches import OVERHEAD, Batch, Batches
 from ..broker import IDEMPOTENCY_AGE, Broker, Missed, Receiver, Retention, check_unused
 from ..futures import Tasks, fail
 from ..pages import Page, read_pages
 from ..publication import Position, Publication
-from ..wire import decode, decode_epoch, encode
+from ..wire import decode_all, decode_epoch, encode, sized
 from .address import Address
 from .call import Call
 from .commands import Commands, Repeat
@@ -81,6 +82,7 @@ class RedisBroker(Broker):
             lambda why: self._linked("subscriptions", why), self._arrived
         )
         self._presence = Presence(self._commands, self._names)
+        self._batches = Batches(self._publish)
         self._settled = asyncio.Event()
         self._failure: Exception | None = None
         links = [
@@ -114,6 +116,7 @@ class RedisBroker(Broker):
                     await self._presence.leave_all()
             except (BrokerError, TimeoutError):
                 pass  # others find out
+        self._batches.flush()
         self._commands.fail("the broker is closed")
         self._subscriptions.close("the broker is closed")
         for task in running:
@@ -148,19 +151,24 @@ class RedisBroker(Broker):
     def publish(
         self, publication: Publication, retention: Retention | None, idempotency_key: str
     ) -> asyncio.Future[Position | None]:
-        topic = publication.topic
+        if not idempotency_key:
+            return self._batches.add(publication, retention)
+        self._batches.flush()
+        call = self._call(publication.topic, retention, idempotency_key)
         data = encode(publication)
-        commands = self._commands
-        if idempotency_key:
-            call = self._call(topic, retention, idempotency_key)
-            return commands.send(call, _position, data, repeat=Repeat.SAME_RUN)
-        call = self._call_again(topic, retention)
-        if retention is None:
-            return commands.send(call, _none, b"\n" + data, repeat=Repeat.NEVER)
-        return commands.send(call, _position, data, repeat=Repeat.NEVER)
+        return self._commands.send(
+            call, _position, sized(data), size=len(data) + OVERHEAD, repeat=Repeat.SAME_RUN
+        )
+
+    def _publish(self, batch: Batch) -> asyncio.Future[Position | None]:
+        call = self._call_again(batch.topic, batch.retention)
+        data, size = batch.data, batch.size
+        if batch.retention is None:
+            return self._commands.send(call, _none, b"\n" + data, size=size, repeat=Repeat.NEVER)
+        return self._commands.send(call, _position, data, size=size, repeat=Repeat.NEVER)
 
     def _call(self, topic: str, retention: Retention | None, idempotency_key: str) -> Call:
-        """What publishes; its data comes last."""
+        """What publishes; the data comes last: publications, each behind its length."""
         names = self._names
         channel = names.channel(topic)
         if retention is None and not idempotency_key:
@@ -187,11 +195,13 @@ class RedisBroker(Broker):
         try:
             if not newline:
                 raise ValueError("publication is cut off")
-            publication = decode(topic, encoded, _position(position))
+            publications = decode_all(topic, encoded, _position(position))
         except ValueError as exc:
             self._receiver.publication_refused(str(exc))
-        else:
-            self._receiver.publication_received(publication)
+            return
+        for each in publications:
+            if self._receiver is not None:  # whom the one before may have let close the broker
+                self._receiver.publication_received(each)
 
     # Histories
 
@@ -219,9 +229,11 @@ class RedisBroker(Broker):
     def enter(self, topic: str, member_id: str, name: str) -> asyncio.Future[None]:
         if self._receiver is None:
             return self._closed()
+        self._batches.flush()
         return self._presence.enter(topic, member_id, name)
 
     def leave(self, topic: str, member_id: str) -> asyncio.Future[None]:
+        self._batches.flush()
         return self._presence.leave(topic, member_id)
 
     def members(self, topic: str) -> asyncio.Future[dict[str, str]]:

@@ -25,7 +25,6 @@ __all__ = ["Commands", "Repeat"]
 
 _MAX_WAITING: Final = 2**24  # bytes of publications that are not answered yet: 16 MiB
 _MAX_AWAY: Final = 10.0  # seconds
-_OVERHEAD: Final = 256  # bytes of a command beside its payload
 
 _T = TypeVar("_T")
 
@@ -107,13 +106,13 @@ class Commands:
         convert: Callable[[Any], _T],
         data: bytes | None = None,
         *,
+        size: int = 0,
         repeat: Repeat = Repeat.ALWAYS,
     ) -> asyncio.Future[_T]:
         """Send a command; the future has what ``convert`` makes of the reply.
 
-        ``data`` is its last argument, which counts against the limit.
+        ``data``, if not None, is its last argument. ``size`` is what counts against the limit.
         """
-        size = 0 if data is None else len(data) + _OVERHEAD
         command = _Command(call, data, size, convert, self._loop.create_future(), repeat)
         if self._failing is not None:
             fail(command.future, self._failing)

@@ -35,8 +35,8 @@ _PROCESS: Final = re.compile(r"[0-9a-f]{16}")
 _COUNT: Final = re.compile(rb"-?[0-9]{1,18}")
 
 # What is published, up to the key and its length.
-_JOINS: Final = b"\n" + encode(Publication("", b"", True, kind=Kind.JOIN))[:-1]
-_LEAVES: Final = b"\n" + encode(Publication("", b"", True, kind=Kind.LEAVE))[:-1]
+_JOINS: Final = encode(Publication("", b"", True, kind=Kind.JOIN))[:-1]
+_LEAVES: Final = encode(Publication("", b"", True, kind=Kind.LEAVE))[:-1]
 
 
 class Presence:

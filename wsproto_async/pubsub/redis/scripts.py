@@ -42,8 +42,8 @@ local function number(value) return string.format('%.0f', value) end
 local function keep(age) redis.call('PEXPIRE', KEYS[1], age + 86400000) end
 """
 
-# KEYS: head, stream, key of idempotency or none. Then: channel, size, age, age of the key, data.
-# Returns the position. More is kept than must be, for that is cheaper, and READ looks: MAXLEN ~
+# KEYS: head, stream, key of idempotency or none. Then: channel, size, age, age of the key, and
+# publications, each behind its length. Returns the position of the first. More is kept than must be, for that is cheaper, and READ looks: MAXLEN ~
 # drops some at a time; once in an age what was there an age ago is dropped, and the keys are told
 # to stay until the next time.
 PUBLISH: Final = Script(
@@ -58,9 +58,16 @@ if ARGV[3] ~= '0' then
     + _HISTORY
     + """
     local age = tonumber(ARGV[4])
-    offset = offset + 1
-    local text = number(offset)
-    redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], text .. '-' .. number(now), 'd', ARGV[6])
+    position = epoch .. ':' .. number(offset + 1)
+    local data, begin, text = ARGV[6], 1, nil
+    while begin <= #data do
+        local size, first = struct.unpack('>I4', data, begin)
+        begin = first + size
+        offset = offset + 1
+        text = number(offset)
+        redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], text .. '-' .. number(now),
+            'd', string.sub(data, first, begin - 1))
+    end
     redis.call('HSET', KEYS[1], 'offset', text)
     if now >= head[5] + age then
         redis.call('XTRIM', KEYS[2], 'MAXLEN', '~', number(offset - head[4]))
@@ -68,7 +75,6 @@ if ARGV[3] ~= '0' then
         redis.call('PEXPIRE', KEYS[2], 2 * age)
         keep(2 * age)
     end
-    position = epoch .. ':' .. text
 end
 if KEYS[3] then redis.call('SET', KEYS[3], position, 'PX', ARGV[5]) end
 redis.call('PUBLISH', ARGV[2], position .. '\\n' .. ARGV[6])
@@ -107,7 +113,8 @@ return {position, found}
 # Publishes who joins or leaves: what comes before the key, the key (the member), and the name.
 _TELL: Final = """
 local function tell(channel, before, member, name)
-    redis.call('PUBLISH', channel, before .. string.char(#member) .. member .. name)
+    local data = before .. string.char(#member) .. member .. name
+    redis.call('PUBLISH', channel, '\\n' .. struct.pack('>I4', #data) .. data)
 end
 """
 

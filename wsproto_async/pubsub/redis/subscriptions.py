@@ -79,7 +79,7 @@ class Subscriptions:
     def confirm(self) -> None:
         """All topics are subscribed to again, and who had subscribed before has been told."""
         for future in chain.from_iterable(self._old_futures.values()):
-            finish(future)
+            finish(future, None)
         self._old_futures.clear()
 
     # Subscribing
@@ -100,7 +100,7 @@ class Subscriptions:
         if self._topics.pop(channel, None) is not None and self._connection is not None:
             self._connection.write(pack(("UNSUBSCRIBE", channel)))
         for future in self._old_futures.pop(channel, ()):
-            finish(future)
+            finish(future, None)
 
     def close(self, why: str) -> None:
         """Forget all topics, and let what is not confirmed fail."""
@@ -133,7 +133,7 @@ class Subscriptions:
             if not self._to_confirm:
                 self._all_confirmed()
         elif self._futures:
-            finish(self._futures.popleft()[1])
+            finish(self._futures.popleft()[1], None)
 
     def _refused(self, why: str) -> None:
         if self._is_linked and self._futures:
