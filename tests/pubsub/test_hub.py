@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from conformance import KEPT, message, texts
+from conformance import KEPT, message, texts, turn
 from hub import HubProcess, run
 from process import PATIENCE, Process, Recorder
 from relay import Relay
@@ -20,7 +20,7 @@ from wsproto_async.pubsub import Kind, Position, Publication
 from wsproto_async.pubsub.hub import HubBroker, commands, protocol
 from wsproto_async.pubsub.hub.protocol import frame_of, short
 from wsproto_async.pubsub.hub.protocol import message as message_of
-from wsproto_async.pubsub.wire import encode
+from wsproto_async.pubsub.wire import encode, sized
 
 HELLO = frame_of(protocol.HELLO, protocol.GREETING.pack(protocol.VERSION, 7, bytes(16)))
 
@@ -183,8 +183,8 @@ async def test_one_that_is_killed_again_and_again(hub: HubProcess, one: Process)
     await other.broker.start(trace)
     await other.broker.subscribe("news")
     confirmed = []
-    for turn in range(5):
-        numbers = range(1000 * turn, 1000 * turn + 200)
+    for time in range(5):
+        numbers = range(1000 * time, 1000 * time + 200)
         futures = []
         for number in numbers:
             key = f"key {number}" if number % 2 else ""
@@ -301,6 +301,7 @@ async def test_what_waits_is_bounded(hub: HubProcess, one: Process) -> None:
     await lose(hub, one)
     large = Publication("news", bytes(2**20), False)
     futures = [one.broker.publish(large, None, "") for _ in range(17)]
+    await turn()
     failed = [future for future in futures if future.done()]
     assert len(failed) == 2
     with pytest.raises(BrokerError, match="too much is waiting"):
@@ -333,7 +334,9 @@ async def test_nothing_waits_for_ever(
     for future in futures:
         with pytest.raises(BrokerError, match="no connection"):
             await future
-    assert one.broker.publish(message("news", "x"), None, "").done()
+    at_once = one.broker.publish(message("news", "x"), None, "")
+    await turn()
+    assert at_once.done()
     subscribed = one.broker.subscribe("news")
     hub.start()
     await asyncio.wait_for(subscribed, PATIENCE)
@@ -533,7 +536,7 @@ async def wrong(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Wrong
         yield hub
 
 
-GOOD = encode(Publication("news", b"good", True))
+GOOD = sized(encode(Publication("news", b"good", True)))
 TOPIC = short(b"news")
 WHERE = short(b"abc") + protocol.U64.pack(1)
 
@@ -544,7 +547,7 @@ WHERE = short(b"abc") + protocol.U64.pack(1)
         frame_of(protocol.MESSAGE),
         frame_of(protocol.MESSAGE, b"\x05news"),
         message_of(b"news", b""),
-        message_of(b"news", b"\x09" + GOOD[1:]),
+        message_of(b"news", sized(b"\x09" + GOOD[5:])),
         message_of(b"news", GOOD + b"\xff"),
         frame_of(protocol.KEPT, TOPIC),
         frame_of(protocol.KEPT, TOPIC, WHERE[:-1]),

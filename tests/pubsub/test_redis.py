@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from conformance import KEPT, message, texts, until
+from conformance import KEPT, message, texts, turn, until
 from process import Process, Recorder
 from server import RedisServer
 
 from wsproto_async.exceptions import BrokerError
 from wsproto_async.pubsub import Position, Publication, Retention
 from wsproto_async.pubsub.redis import RedisBroker, commands
-from wsproto_async.pubsub.wire import encode
+from wsproto_async.pubsub.wire import encode, sized
 
 NEWS = b"wsproto_async:{news}"
 
@@ -230,6 +230,7 @@ async def test_what_waits_is_bounded(server: RedisServer, one: Process) -> None:
     await lose(server, one)
     large = Publication("news", bytes(2**20), False)
     futures = [one.broker.publish(large, None, "") for _ in range(17)]
+    await turn()
     failed = [future for future in futures if future.done()]
     assert len(failed) == 2
     with pytest.raises(BrokerError, match="too much is waiting"):
@@ -262,7 +263,7 @@ async def test_a_connection_has_no_limit_for_all_that_comes_on_it(
 async def test_nothing_waits_for_ever(
     server: RedisServer, one: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commands, "_MAX_AWAY", 0.3)
+    monkeypatch.setattr(commands, "MAX_AWAY", 0.3)
     await lose(server, one)
     futures = [
         one.broker.publish(message("news", "x"), None, ""),
@@ -275,6 +276,7 @@ async def test_nothing_waits_for_ever(
         with pytest.raises(BrokerError, match="no connection"):
             await future
     at_once = one.broker.publish(message("news", "x"), None, "")
+    await turn()
     assert at_once.done()
     subscribed = one.broker.subscribe("news")
     await server.start()
@@ -381,7 +383,8 @@ async def test_much_is_read_in_parts(server: RedisServer, one: Process) -> None:
 
 # -- What comes may be anything -------------------------------------------------------------------
 
-GOOD = encode(message("news", "good"))
+ENCODED = encode(message("news", "good"))
+GOOD = sized(ENCODED)
 BAD = {
     "nothing": b"",
     "no publication": b"hello",
@@ -392,12 +395,14 @@ BAD = {
     "an epoch that is too long": b"e" * 33 + b":1\n" + GOOD,
     "not UTF-8 in front": b"\xff:1\n" + GOOD,
     "an empty publication": b"\n",
-    "another version": b"\n\x02" + GOOD[1:],
-    "another kind": b"\n\x01\x03" + GOOD[2:],
-    "a cut": b"\n" + GOOD[:4],
-    "text that is not UTF-8": b"\n" + GOOD + b"\xff",
+    "another version": b"\n" + sized(b"\x02" + ENCODED[1:]),
+    "another kind": b"\n" + sized(b"\x01\x03" + ENCODED[2:]),
+    "a publication that is cut off": b"\n" + GOOD[:-1],
+    "one of two that is cut off": b"\n" + GOOD + GOOD[:3],
+    "one of two that is no publication": b"\n" + GOOD + sized(b"hello"),
+    "text that is not UTF-8": b"\n" + sized(ENCODED + b"\xff"),
     "a pickle": b"\x80\x04\x95\n" + GOOD,
-    "too much": b"\n" + GOOD + bytes(2**24 + 300),
+    "too much": b"\n" + sized(ENCODED + bytes(2**24 + 300)),
 }
 
 

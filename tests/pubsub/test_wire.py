@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from wsproto_async.pubsub import Kind, Position, Publication
 from wsproto_async.pubsub.broker import MAX_PAYLOAD
-from wsproto_async.pubsub.wire import decode, encode
+from wsproto_async.pubsub.wire import decode, decode_all, encode, sized, split
 
 KEYS = st.text(st.characters(exclude_categories=["Cs"]), max_size=255).filter(
     lambda key: len(key.encode()) <= 255
@@ -40,6 +40,31 @@ def fields(publication: Publication) -> dict[str, object]:
 def test_round_trip(publication: Publication) -> None:
     position = Position("a", 7)
     assert fields(decode("news", encode(publication), position)) == fields(publication.at(position))
+
+
+@given(st.lists(publications(), min_size=1), st.booleans())
+def test_several_follow_each_other(several: list[Publication], have_positions: bool) -> None:
+    data = b"".join(sized(encode(each)) for each in several)
+    first = Position("a", 7) if have_positions else None
+    found = decode_all("news", data, first)
+    positions = [Position("a", 7 + number) if first else None for number in range(len(several))]
+    expected = [each.at(position) for each, position in zip(several, positions, strict=True)]
+    assert list(map(fields, found)) == list(map(fields, expected))
+
+
+@given(st.lists(st.binary(), min_size=1), st.data())
+def test_all_but_the_last_part_can_be_lacking_as_a_whole(
+    parts: list[bytes], data: st.DataObject
+) -> None:
+    whole = b"".join(map(sized, parts))
+    assert split(whole) == parts
+    cut = whole[: data.draw(st.integers(0, len(whole)))]
+    ends = [len(b"".join(map(sized, parts[:count]))) for count in range(1, len(parts) + 1)]
+    if len(cut) in ends:
+        assert split(cut) == parts[: ends.index(len(cut)) + 1]
+    else:
+        with pytest.raises(ValueError, match="cut off"):
+            split(cut)
 
 
 @given(publications(), st.data())

@@ -75,19 +75,18 @@ def sized(data: bytes) -> bytes:
 
 
 def split(data: bytes) -> list[bytes]:
-    """Return the parts that each stand behind their length; raises ValueError if one is cut off."""
-    parts = []
-    begin, size = 0, len(data)
-    while begin < size:
-        if size - begin < _U32.size:
-            raise ValueError("publication is cut off")
-        (length,) = _U32.unpack_from(data, begin)
-        begin += _U32.size
-        end = begin + length
+    """Return the parts that each stand behind their length, at least one.
+
+    Raises ValueError if one is cut off.
+    """
+    parts: list[bytes] = []
+    end, size = 0, len(data)
+    while end < size or not parts:
+        begin = end + _U32.size
+        end = begin + _U32.unpack_from(data, end)[0] if begin <= size else begin
         if end > size:
             raise ValueError("publication is cut off")
         parts.append(data[begin:end])
-        begin = end
     return parts
 
 

@@ -2,7 +2,8 @@
 
 All keys of a call are of one topic. ARGV[1] is always the name of the server's run: a history
 that another run has written is not gone on with, since a server that was restarted, or has taken
-over from another, may lack the last of it, and would give the same offsets again.
+over from another, may lack the last of it, and would give the same offsets again. ARGV[2] is the
+command that publishes.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from typing import ClassVar, Final
 
-__all__ = ["ENTER", "LEAVE", "PUBLISH", "READ", "SYNC", "Script"]
+__all__ = ["ENTER", "KEEP", "LEAVE", "READ", "SYNC", "Script"]
 
 
 class Script:
@@ -43,29 +44,29 @@ local function keep(age) redis.call('PEXPIRE', KEYS[1], age + 86400000) end
 """
 
 # KEYS: head, stream, key of idempotency or none. Then: channel, size, age, age of the key, and
-# publications, each behind its length. Returns the position of the first. More is kept than must be, for that is cheaper, and READ looks: MAXLEN ~
-# drops some at a time; once in an age what was there an age ago is dropped, and the keys are told
-# to stay until the next time.
-PUBLISH: Final = Script(
+# publications, each behind its length. Returns the position of the first. More is kept than must
+# be, for that is cheaper, and READ looks: MAXLEN ~ drops some at a time; once in an age what was
+# there an age ago is dropped, and the keys are told to stay until the next time.
+KEEP: Final = Script(
     """
 if KEYS[3] then
     local earlier = redis.call('GET', KEYS[3])
     if earlier then return earlier end
 end
 local position = ''
-if ARGV[3] ~= '0' then
+if ARGV[4] ~= '0' then
 """
     + _HISTORY
     + """
-    local age = tonumber(ARGV[4])
+    local age = tonumber(ARGV[5])
     position = epoch .. ':' .. number(offset + 1)
-    local data, begin, text = ARGV[6], 1, nil
+    local data, begin, text = ARGV[7], 1, nil
     while begin <= #data do
         local size, first = struct.unpack('>I4', data, begin)
         begin = first + size
         offset = offset + 1
         text = number(offset)
-        redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], text .. '-' .. number(now),
+        redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], text .. '-' .. number(now),
             'd', string.sub(data, first, begin - 1))
     end
     redis.call('HSET', KEYS[1], 'offset', text)
@@ -76,8 +77,8 @@ if ARGV[3] ~= '0' then
         keep(2 * age)
     end
 end
-if KEYS[3] then redis.call('SET', KEYS[3], position, 'PX', ARGV[5]) end
-redis.call('PUBLISH', ARGV[2], position .. '\\n' .. ARGV[6])
+if KEYS[3] then redis.call('SET', KEYS[3], position, 'PX', ARGV[6]) end
+redis.call(ARGV[2], ARGV[3], position .. '\\n' .. ARGV[7])
 return position
 """
 )
@@ -87,12 +88,12 @@ return position
 READ: Final = Script(
     _HISTORY
     + """
-local age = tonumber(ARGV[5])
+local age = tonumber(ARGV[6])
 keep(age)
 local position = epoch .. ':' .. number(offset)
-local since = tonumber(ARGV[3])
+local since = tonumber(ARGV[4])
 local missed = offset - since
-if ARGV[2] ~= epoch or missed < 0 or missed > tonumber(ARGV[4]) then return {position} end
+if ARGV[3] ~= epoch or missed < 0 or missed > tonumber(ARGV[5]) then return {position} end
 local found = {}
 local size = 0
 while since < offset and size < 262144 do
@@ -114,7 +115,7 @@ return {position, found}
 _TELL: Final = """
 local function tell(channel, before, member, name)
     local data = before .. string.char(#member) .. member .. name
-    redis.call('PUBLISH', channel, '\\n' .. struct.pack('>I4', #data) .. data)
+    redis.call(ARGV[2], channel, '\\n' .. struct.pack('>I4', #data) .. data)
 end
 """
 
@@ -122,8 +123,8 @@ end
 ENTER: Final = Script(
     _TELL
     + """
-if redis.call('HSET', KEYS[1], ARGV[2] .. ARGV[3], ARGV[4]) == 1 then
-    tell(ARGV[5], ARGV[6], ARGV[3], ARGV[4])
+if redis.call('HSET', KEYS[1], ARGV[3] .. ARGV[4], ARGV[5]) == 1 then
+    tell(ARGV[6], ARGV[7], ARGV[4], ARGV[5])
 end
 """
 )
@@ -132,10 +133,10 @@ end
 LEAVE: Final = Script(
     _TELL
     + """
-local name = redis.call('HGET', KEYS[1], ARGV[2] .. ARGV[3])
+local name = redis.call('HGET', KEYS[1], ARGV[3] .. ARGV[4])
 if name then
-    redis.call('HDEL', KEYS[1], ARGV[2] .. ARGV[3])
-    tell(ARGV[4], ARGV[5], ARGV[3], name)
+    redis.call('HDEL', KEYS[1], ARGV[3] .. ARGV[4])
+    tell(ARGV[5], ARGV[6], ARGV[4], name)
 end
 """
 )
@@ -146,22 +147,22 @@ end
 SYNC: Final = Script(
     _TELL
     + """
-local process = ARGV[2]
+local process = ARGV[3]
 local there = {}
 local entries = redis.call('HGETALL', KEYS[1])
 for i = 1, #entries, 2 do
     if string.sub(entries[i], 1, #process) == process then there[entries[i]] = entries[i + 1] end
 end
-for i = 6, #ARGV, 2 do
+for i = 7, #ARGV, 2 do
     local field = process .. ARGV[i]
     local is_new = not there[field]
     there[field] = nil
     redis.call('HSET', KEYS[1], field, ARGV[i + 1])
-    if is_new and ARGV[4] ~= '' then tell(ARGV[3], ARGV[4], ARGV[i], ARGV[i + 1]) end
+    if is_new and ARGV[5] ~= '' then tell(ARGV[4], ARGV[5], ARGV[i], ARGV[i + 1]) end
 end
 for field, name in pairs(there) do
     redis.call('HDEL', KEYS[1], field)
-    tell(ARGV[3], ARGV[5], string.sub(field, #process + 1), name)
+    tell(ARGV[4], ARGV[6], string.sub(field, #process + 1), name)
 end
 """
 )
