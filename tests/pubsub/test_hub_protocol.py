@@ -26,10 +26,10 @@ from wsproto_async.pubsub.hub.protocol import (
     message,
     short,
 )
-from wsproto_async.pubsub.wire import encode, sized
+from wsproto_async.pubsub.wire import encode
 
 NAME = bytes(range(16))
-DATA = sized(encode(Publication("news", b"hello", True)))
+DATA = encode(Publication("news", b"hello", True))
 TOPIC = short(b"news")
 ENTER = frame_of(protocol.ENTER, TOPIC, short(b"1"), U8.pack(0), b"Ann")
 HELLO_FRAME = frame_of(HELLO, GREETING.pack(VERSION, 1, NAME))

@@ -15,7 +15,7 @@ from server import RedisServer
 from wsproto_async.exceptions import BrokerError
 from wsproto_async.pubsub import Position, Publication, Retention
 from wsproto_async.pubsub.redis import RedisBroker, commands
-from wsproto_async.pubsub.wire import encode, sized
+from wsproto_async.pubsub.wire import encode
 
 NEWS = b"wsproto_async:{news}"
 
@@ -383,8 +383,14 @@ async def test_much_is_read_in_parts(server: RedisServer, one: Process) -> None:
 
 # -- What comes may be anything -------------------------------------------------------------------
 
-ENCODED = encode(message("news", "good"))
-GOOD = sized(ENCODED)
+GOOD = encode(message("news", "good"))
+LENGTH, HEAD, REST = GOOD[:4], GOOD[4:7], GOOD[7:]
+
+
+def sized(data: bytes) -> bytes:
+    return len(data).to_bytes(4) + data
+
+
 BAD = {
     "nothing": b"",
     "no publication": b"hello",
@@ -395,14 +401,14 @@ BAD = {
     "an epoch that is too long": b"e" * 33 + b":1\n" + GOOD,
     "not UTF-8 in front": b"\xff:1\n" + GOOD,
     "an empty publication": b"\n",
-    "another version": b"\n" + sized(b"\x02" + ENCODED[1:]),
-    "another kind": b"\n" + sized(b"\x01\x03" + ENCODED[2:]),
+    "another version": b"\n" + LENGTH + b"\x02\x00\x01" + REST,
+    "another kind": b"\n" + LENGTH + b"\x01\x03\x01" + REST,
     "a publication that is cut off": b"\n" + GOOD[:-1],
     "one of two that is cut off": b"\n" + GOOD + GOOD[:3],
     "one of two that is no publication": b"\n" + GOOD + sized(b"hello"),
-    "text that is not UTF-8": b"\n" + sized(ENCODED + b"\xff"),
+    "text that is not UTF-8": b"\n" + sized(HEAD + REST + b"\xff"),
     "a pickle": b"\x80\x04\x95\n" + GOOD,
-    "too much": b"\n" + sized(ENCODED + bytes(2**24 + 300)),
+    "too much": b"\n" + sized(HEAD + REST + bytes(2**24 + 300)),
 }
 
 

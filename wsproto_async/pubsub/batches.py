@@ -12,8 +12,8 @@ from typing import Final
 
 from .broker import Retention
 from .futures import fail, finish
-from .publication import Position, Publication
-from .wire import encode, sized
+from .publication import Position, Publication, positions
+from .wire import encode
 
 __all__ = ["OVERHEAD", "Batch", "Batches"]
 
@@ -24,50 +24,42 @@ _FULL: Final = 2**18  # bytes: what is published in a turn and has so many leave
 
 
 class Batch:
-    """What was published on a topic with one retention, as ``data``: see ``wire.split``."""
+    """What was published on a topic with one retention; the :class:`Outcome` of sending it."""
 
-    __slots__ = ("_futures", "_parts", "retention", "size", "topic")
+    __slots__ = ("futures", "parts", "retention", "size", "topic")
 
     def __init__(self, topic: str, retention: Retention | None) -> None:
         self.topic = topic
         self.retention = retention
         self.size = 0
         """Bytes that it takes until the broker has it."""
-        self._parts: list[bytes] = []
-        self._futures: list[asyncio.Future[Position | None]] = []
-
-    def add(self, data: bytes, future: asyncio.Future[Position | None]) -> None:
-        """Add a publication, and who wants its position."""
-        self._parts.append(sized(data))
-        self._futures.append(future)
-        self.size += len(data) + OVERHEAD
+        self.parts: list[bytes] = []
+        self.futures: list[asyncio.Future[Position | None]] = []
 
     @property
     def data(self) -> bytes:
         """All of it."""
-        return b"".join(self._parts)
+        return b"".join(self.parts)
 
-    def sent(self, sent: asyncio.Future[Position | None]) -> None:
-        """The broker has it, and ``sent`` the position of the first; or it may not have it."""
-        exc = sent.exception()
-        if exc is not None:
-            for future in self._futures:
-                fail(future, str(exc))
-            return
-        position = sent.result()
-        if position is None:
-            for future in self._futures:
+    def finish(self, first: Position | None) -> None:
+        """The broker has it, and the first is at this position."""
+        if first is None:
+            for future in self.futures:
                 finish(future, None)
         else:
-            epoch, first = position
-            for offset, future in enumerate(self._futures, first):
-                finish(future, Position(epoch, offset))
+            for future, position in zip(self.futures, positions(first), strict=False):
+                finish(future, position)
+
+    def fail(self, why: str) -> None:
+        """The broker may not have it."""
+        for future in self.futures:
+            fail(future, why)
 
 
 class Batches:
     """Calls ``send`` with each batch at the end of the turn, in the order in which they began."""
 
-    def __init__(self, send: Callable[[Batch], asyncio.Future[Position | None]]) -> None:
+    def __init__(self, send: Callable[[Batch], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._send = send
         self._batches: list[Batch] = []
@@ -78,8 +70,6 @@ class Batches:
         self, publication: Publication, retention: Retention | None
     ) -> asyncio.Future[Position | None]:
         """Publish; the future has the position."""
-        future: asyncio.Future[Position | None] = self._loop.create_future()
-        data = encode(publication)
         topic = publication.topic
         batch = self._last.get(topic)
         if batch is None or batch.retention != retention:
@@ -87,8 +77,13 @@ class Batches:
                 self._loop.call_soon(self.flush)
             batch = self._last[topic] = Batch(topic, retention)
             self._batches.append(batch)
-        batch.add(data, future)
-        self._size += len(data) + OVERHEAD
+        future: asyncio.Future[Position | None] = self._loop.create_future()
+        batch.futures.append(future)
+        data = encode(publication)
+        batch.parts.append(data)
+        size = len(data) + OVERHEAD
+        batch.size += size
+        self._size += size
         if self._size >= _FULL:
             self.flush()
         return future
@@ -99,4 +94,4 @@ class Batches:
         self._last.clear()
         self._size = 0
         for batch in batches:
-            self._send(batch).add_done_callback(batch.sent)
+            self._send(batch)

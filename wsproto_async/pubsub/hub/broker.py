@@ -10,10 +10,10 @@ from typing import Any, Final, TypeVar
 from ...exceptions import BrokerError
 from ..batches import OVERHEAD, Batch, Batches
 from ..broker import Broker, Missed, Receiver, Retention, check_unused
-from ..futures import Tasks
+from ..futures import Tasks, Waiter
 from ..pages import Page, read_pages
 from ..publication import MAX_OFFSET, Position, Publication
-from ..wire import decode_all, decode_epoch, encode, sized
+from ..wire import decode_all, decode_epoch, encode
 from .commands import Again, Commands
 from .link import Connection, Link
 from .presence import Presence
@@ -95,9 +95,7 @@ class HubBroker(Broker):
         self._receiver = None
         self._batches.flush()
         if self._is_up:
-            goodbye: asyncio.Future[None] = self._commands.send(
-                frame_of(GOODBYE), again=Again.NEVER
-            )
+            goodbye: asyncio.Future[None] = self._commands.ask(frame_of(GOODBYE), again=Again.NEVER)
             await asyncio.wait([goodbye], timeout=_CLOSE_TIMEOUT)
         self._commands.fail("the broker is closed")
         self._subscriptions.close("the broker is closed")
@@ -111,7 +109,7 @@ class HubBroker(Broker):
         self._commands.linked(connection, run)
         self._subscriptions.restore()
         self._presence.restore(run)
-        restored = self._commands.send(frame_of(PING), again=Again.NEVER, now=True)
+        restored = self._commands.ask(frame_of(PING), again=Again.NEVER, now=True)
         restored.add_done_callback(self._restored)
 
     def _restored(self, restored: asyncio.Future[Any]) -> None:
@@ -132,7 +130,7 @@ class HubBroker(Broker):
             self._receiver.connection_lost(why)
 
     def ping(self) -> None:
-        self._commands.send(frame_of(PING), again=Again.NEVER, now=True)
+        self._commands.ask(frame_of(PING), again=Again.NEVER, now=True)
 
     def received(self, frame: bytes) -> None:
         kind = frame[4]
@@ -173,26 +171,27 @@ class HubBroker(Broker):
             return self._batches.add(publication, retention)
         self._batches.flush()
         data = encode(publication)
-        size = len(data) + OVERHEAD
-        return self._send(publication.topic, retention, idempotency_key, sized(data), size)
-
-    def _publish(self, batch: Batch) -> asyncio.Future[Position | None]:
-        if batch.retention is not None:
-            return self._send(batch.topic, batch.retention, "", batch.data, batch.size)
-        frame = message(batch.topic.encode(), batch.data)
-        return self._commands.send(frame, again=Again.NEVER, size=batch.size)
-
-    def _send(
-        self, topic: str, retention: Retention | None, key: str, data: bytes, size: int
-    ) -> asyncio.Future[Position | None]:
-        fields = (short(topic.encode()), short(key.encode()))
-        retained = RETAINED.pack(*(retention or _NO_RETENTION))
-        return self._commands.send(
-            frame_of(PUBLISH, *fields, retained, data),
+        future: asyncio.Future[Position | None] = self._loop.create_future()
+        frame = _publish_frame(publication.topic, retention, idempotency_key, data)
+        self._commands.send(
+            frame,
+            Waiter(future),
             _take_position,
             answer=POSITION,
-            again=Again.SAME_RUN if key else Again.NEVER,
-            size=size,
+            again=Again.SAME_RUN,
+            size=len(data) + OVERHEAD,
+        )
+        return future
+
+    def _publish(self, batch: Batch) -> None:
+        topic, retention, data, size = batch.topic, batch.retention, batch.data, batch.size
+        if retention is None:
+            frame = message(topic.encode(), data)
+            self._commands.send(frame, batch, again=Again.NEVER, size=size)
+            return
+        frame = _publish_frame(topic, retention, "", data)
+        self._commands.send(
+            frame, batch, _take_position, answer=POSITION, again=Again.NEVER, size=size
         )
 
     def subscribe(self, topic: str) -> asyncio.Future[None]:
@@ -219,7 +218,7 @@ class HubBroker(Broker):
     def _page(self, topic: str, since: Position | None) -> asyncio.Future[Page]:
         epoch, offset = since or ("", 0)
         fields = (short(topic.encode()), short(epoch.encode()), U64.pack(offset))
-        return self._commands.send(frame_of(READ, *fields), _take_page, answer=PAGE)
+        return self._commands.ask(frame_of(READ, *fields), _take_page, answer=PAGE)
 
     # Presence
 
@@ -233,6 +232,11 @@ class HubBroker(Broker):
 
     def members(self, topic: str) -> asyncio.Future[dict[str, str]]:
         return self._presence.members(topic)
+
+
+def _publish_frame(topic: str, retention: Retention | None, key: str, data: bytes) -> bytes:
+    retained = RETAINED.pack(*(retention or _NO_RETENTION))
+    return frame_of(PUBLISH, short(topic.encode()), short(key.encode()), retained, data)
 
 
 def _position(epoch: bytes, offset: int) -> Position | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, Final
 
-from ..futures import fail
+from ..futures import Outcome, Waiter
 from .link import Connection
 from .protocol import DONE, U32, Fields, FrameError
 
@@ -104,31 +104,44 @@ class Commands:
     def send(
         self,
         frame: bytes,
+        outcome: Outcome[Any],
         convert: Callable[[Fields], Any] | None = None,
         *,
         answer: int = DONE,
         again: Again = Again.ALWAYS,
         now: bool = False,
         size: int = 0,
-    ) -> asyncio.Future[Any]:
-        """Send a command; the future has what ``convert`` makes of the ``answer``.
+    ) -> None:
+        """Send a command, whose outcome is what ``convert`` makes of the ``answer``.
 
         ``size`` is what counts against the limit.
         """
-        future: asyncio.Future[Any] = self._loop.create_future()
         if self._failing is not None and not now:
-            fail(future, self._failing)
-            return future
+            outcome.fail(self._failing)
+            return
         if size:
             if self._size and self._size + size > _MAX_WAITING:
-                fail(future, "too much is waiting for the broker")
-                return future
+                outcome.fail("too much is waiting for the broker")
+                return
             self._size += size
-        command = _Command(frame, convert, answer, again, size, future)
+        command = _Command(frame, convert, answer, again, size, outcome)
         if self._is_open or now:
             self._write(command)
         else:
             self._waiting.append(command)
+
+    def ask(
+        self,
+        frame: bytes,
+        convert: Callable[[Fields], Any] | None = None,
+        *,
+        answer: int = DONE,
+        again: Again = Again.ALWAYS,
+        now: bool = False,
+    ) -> asyncio.Future[Any]:
+        """Send a command; the future has its outcome."""
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self.send(frame, Waiter(future), convert, answer=answer, again=again, now=now)
         return future
 
     def _write(self, command: _Command) -> None:
@@ -169,18 +182,17 @@ class Commands:
             self._fail(command, "the hub has answered something else")
             raise FrameError(f"an answer of type {kind} to something else")
         self._size -= command.size
-        if not command.future.done():
-            command.future.set_result(result)
+        command.outcome.finish(result)
 
     def _fail(self, command: _Command, why: str) -> None:
         self._size -= command.size
         if command.size and command.run:
             why = f"may have been published: {why}"
-        fail(command.future, why)
+        command.outcome.fail(why)
 
 
 class _Command:
-    __slots__ = ("again", "answer", "convert", "frame", "future", "run", "size")
+    __slots__ = ("again", "answer", "convert", "frame", "outcome", "run", "size")
 
     def __init__(
         self,
@@ -189,12 +201,12 @@ class _Command:
         answer: int,
         again: Again,
         size: int,
-        future: asyncio.Future[Any],
+        outcome: Outcome[Any],
     ) -> None:
         self.frame = frame
         self.convert = convert
         self.answer = answer
         self.again = again
         self.size = size
-        self.future = future
+        self.outcome = outcome
         self.run = b""  # of the hub that it was written to

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from ..broker import Missed, Retention
 from ..history import Histories
 from ..publication import Kind, Position, Publication
-from ..wire import encode, sized, split
+from ..wire import encode, parts
 from .protocol import (
     DONE,
     ENTER,
@@ -157,7 +157,7 @@ class Hub:
         if size:
             if not (age > 0 and math.isfinite(age)):
                 raise FrameError("no age")
-            first = self._keep(name, split(data), Retention(size, age), now)
+            first = self._keep(name, data, Retention(size, age), now)
         if key:
             self._histories.remember(name, key, first, now)
         where = _position(first)
@@ -167,14 +167,13 @@ class Hub:
             self._deliver(topic[1:], frame_of(KEPT, topic, where, data))
         process.answer(frame_of(POSITION, where))
 
-    def _keep(
-        self, topic: str, publications: list[bytes], retention: Retention, now: float
-    ) -> Position | None:
-        """Return the position of the first."""
+    def _keep(self, topic: str, data: bytes, retention: Retention, now: float) -> Position | None:
+        """Keep publications; return the position of the first."""
         first = None
-        for data in publications:
+        for begin, end in parts(data):
             # What it is made of is not looked into: it is kept as the payload of another.
-            kept = self._histories.append(Publication(topic, data, False), retention, now)
+            publication = Publication(topic, data[begin:end], False)
+            kept = self._histories.append(publication, retention, now)
             first = first or kept.position
         return first
 
@@ -255,7 +254,7 @@ class Hub:
 
     def _tell(self, topic: bytes, kind: Kind, member: str, name: bytes) -> None:
         told = Publication("", name, True, kind=kind, key=member)
-        self._deliver(topic, message(topic, sized(encode(told))))
+        self._deliver(topic, message(topic, encode(told)))
 
     def _tell_members(self, process: Process, frame: bytes) -> None:
         fields = Fields(frame)

@@ -53,7 +53,7 @@ class Presence:
 
     def members(self, topic: str) -> asyncio.Future[dict[str, str]]:
         """See ``Broker``."""
-        return self._commands.send(
+        return self._commands.ask(
             frame_of(MEMBERS, short(topic.encode())), _collect(), answer=MEMBERS
         )
 
@@ -61,7 +61,7 @@ class Presence:
         self, topic: str, member_id: str, member: _Member, *, now: bool = False
     ) -> asyncio.Future[None]:
         fields = (_where(topic, member_id), U8.pack(member.is_told), member.name.encode())
-        future = self._commands.send(
+        future = self._commands.ask(
             frame_of(ENTER, *fields), again=Again.NEVER if now else Again.ALWAYS, now=now
         )
         future.add_done_callback(partial(self._entered, member))
@@ -72,7 +72,7 @@ class Presence:
             member.is_told = True
 
     def _leave(self, topic: str, member_id: str, *, now: bool = False) -> asyncio.Future[None]:
-        future = self._commands.send(
+        future = self._commands.ask(
             frame_of(LEAVE, _where(topic, member_id)),
             again=Again.NEVER if now else Again.ALWAYS,
             now=now,

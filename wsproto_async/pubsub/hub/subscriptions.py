@@ -37,7 +37,7 @@ class Subscriptions:
         if self.topics.pop(name, None) is None:
             return
         if self._commands.is_linked:
-            self._commands.send(frame_of(UNSUBSCRIBE, short(name)), again=Again.NEVER, now=True)
+            self._commands.ask(frame_of(UNSUBSCRIBE, short(name)), again=Again.NEVER, now=True)
         _done(self._futures.pop(name, []))
 
     def restore(self) -> None:
@@ -59,7 +59,7 @@ class Subscriptions:
             for future in futures:
                 fail(future, self._closed)
         elif self._commands.is_linked:
-            confirmed = self._commands.send(
+            confirmed = self._commands.ask(
                 frame_of(SUBSCRIBE, short(name)), again=Again.NEVER, now=True
             )
             confirmed.add_done_callback(partial(self._confirmed, name, futures))

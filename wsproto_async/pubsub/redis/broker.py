@@ -11,10 +11,10 @@ from typing import Any, Final, TypeVar
 from ...exceptions import BrokerError
 from ..batches import OVERHEAD, Batch, Batches
 from ..broker import IDEMPOTENCY_AGE, Broker, Missed, Receiver, Retention, check_unused
-from ..futures import Tasks, fail
+from ..futures import Tasks, Waiter, fail
 from ..pages import Page, read_pages
 from ..publication import Position, Publication
-from ..wire import decode_all, decode_epoch, encode, sized
+from ..wire import decode_all, decode_epoch, encode
 from .address import Address
 from .call import PUBLISH, Call
 from .cluster import Cluster
@@ -124,16 +124,18 @@ class RedisBroker(Broker):
         self._batches.flush()
         call = self._call(publication.topic, retention, idempotency_key)
         data = encode(publication)
-        return self._cluster.send(
-            call, _position, sized(data), size=len(data) + OVERHEAD, repeat=Repeat.SAME_RUN
-        )
+        future: asyncio.Future[Position | None] = self._loop.create_future()
+        size = len(data) + OVERHEAD
+        self._cluster.send(call, _position, Waiter(future), data, size=size, repeat=Repeat.SAME_RUN)
+        return future
 
-    def _publish(self, batch: Batch) -> asyncio.Future[Position | None]:
+    def _publish(self, batch: Batch) -> None:
         call = self._call_again(batch.topic, batch.retention)
-        data, size = batch.data, batch.size
+        data, size, never = batch.data, batch.size, Repeat.NEVER
         if batch.retention is None:
-            return self._cluster.send(call, _none, b"\n" + data, size=size, repeat=Repeat.NEVER)
-        return self._cluster.send(call, _position, data, size=size, repeat=Repeat.NEVER)
+            self._cluster.send(call, _none, batch, b"\n" + data, size=size, repeat=never)
+        else:
+            self._cluster.send(call, _position, batch, data, size=size, repeat=never)
 
     def _call(self, topic: str, retention: Retention | None, idempotency_key: str) -> Call:
         """What publishes; the data comes last: publications, each behind its length."""
@@ -141,7 +143,7 @@ class RedisBroker(Broker):
         channel = names.channel(topic)
         if retention is None and not idempotency_key:
             return Call(PUBLISH, channel)
-        keys = [names.head(topic), names.stream(topic)]
+        keys = [names.head(topic), names.kept(topic)]
         if idempotency_key:
             keys.append(names.idempotency(topic, idempotency_key))
         size, age = (0, 0) if retention is None else (retention.size, _milliseconds(retention.age))
@@ -188,9 +190,9 @@ class RedisBroker(Broker):
     ) -> asyncio.Future[Page]:
         names = self._names
         size, age = retention.size, _milliseconds(retention.age)
-        keys = (names.head(topic), names.stream(topic))
+        keys = (names.head(topic), names.kept(topic))
         since = since or Position("", 0)
-        return self._cluster.send(Call(2, *keys, *since, size, age, script=READ), _missed)
+        return self._cluster.ask(Call(2, *keys, *since, size, age, script=READ), _missed)
 
     # Presence
 

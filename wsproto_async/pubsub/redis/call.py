@@ -33,18 +33,15 @@ class Call:
     the name of the server's run after the keys, and then what publishes.
     """
 
-    __slots__ = ("_arguments", "_head", "_run", "_script")
+    __slots__ = ("_arguments", "_head", "_run", "_script", "slot")
 
     def __init__(self, *arguments: str | bytes | int, script: Script | None = None) -> None:
         self._arguments = arguments
         self._script = script
         self._run: Run | None = None
         self._head = b""
-
-    @property
-    def slot(self) -> int:
+        self.slot = slot_of(arguments[1]) if len(arguments) > 1 else 0
         """Where a cluster has it."""
-        return slot_of(self._arguments[1])
 
     def pack(self, run: Run, data: bytes | None) -> bytes:
         """Return the bytes of the call; ``data``, if not None, is its last argument."""

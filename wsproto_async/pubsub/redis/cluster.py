@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 import hiredis
 
 from ...exceptions import BrokerError
-from ..futures import Tasks, fail
+from ..futures import Outcome, Tasks, Waiter
 from .address import Address
 from .call import Call
 from .command import Budget, Command, Repeat
@@ -111,27 +111,32 @@ class Cluster:
         self,
         call: Call,
         convert: Callable[[Any], _T],
+        outcome: Outcome[_T],
         data: bytes | None = None,
         *,
         size: int = 0,
         repeat: Repeat = Repeat.ALWAYS,
-    ) -> asyncio.Future[_T]:
-        """Send a command; the future has what ``convert`` makes of the reply.
+    ) -> None:
+        """Send a command, whose outcome is what ``convert`` makes of the reply.
 
         ``data``, if not None, is its last argument. ``size`` is what counts against the limit.
         """
-        future: asyncio.Future[_T] = self._loop.create_future()
         if self._closed is not None:
-            fail(future, self._closed)
+            outcome.fail(self._closed)
         elif not self._budget.take(size):
-            fail(future, "too much is waiting for the broker")
+            outcome.fail("too much is waiting for the broker")
         else:
-            command = Command(call, data, convert, future, repeat, self._budget, size)
+            command = Command(call, data, convert, outcome, repeat, self._budget, size)
             slot = call.slot
             if slot in self._held:
                 self._held[slot].put.append(command)
             else:
                 self._owner(slot).commands.put(command)
+
+    def ask(self, call: Call, convert: Callable[[Any], _T]) -> asyncio.Future[_T]:
+        """Send a command that may be repeated; the future has its outcome."""
+        future: asyncio.Future[_T] = self._loop.create_future()
+        self.send(call, convert, Waiter(future))
         return future
 
     def subscribe(self, topic: str, channel: bytes) -> asyncio.Future[None]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from enum import Enum
 from typing import Any, Final
 
-from ..futures import fail, finish
+from ..futures import Outcome
 from .call import Call
 
 __all__ = ["Budget", "Command", "Repeat"]
@@ -42,7 +41,7 @@ class Budget:
 
 
 class Command:
-    """A call, its ``data``, and the future that gets what ``convert`` makes of the reply.
+    """A call, its ``data``, and who is told what ``convert`` makes of the reply.
 
     It ends with ``finish`` or ``fail``, one of them, once.
     """
@@ -50,11 +49,11 @@ class Command:
     __slots__ = (
         "_budget",
         "_convert",
+        "_outcome",
         "_refused_at",
         "_size",
         "call",
         "data",
-        "future",
         "is_written",
         "repeat",
     )
@@ -64,21 +63,21 @@ class Command:
         call: Call,
         data: bytes | None,
         convert: Callable[[Any], Any],
-        future: asyncio.Future[Any],
+        outcome: Outcome[Any],
         repeat: Repeat,
         budget: Budget,
         size: int,
     ) -> None:
         self.call = call
         self.data = data
-        self.future = future
         self.repeat = repeat
         self.is_written = False
         """It may have been done."""
-        self._refused_at: float | None = None
         self._convert = convert
+        self._outcome = outcome
         self._budget = budget
         self._size = size
+        self._refused_at: float | None = None
 
     def refused(self, now: float) -> float:
         """A server has not done it; return the seconds since the first time."""
@@ -91,11 +90,13 @@ class Command:
         """The reply has come."""
         self._budget.give_back(self._size)
         try:
-            finish(self.future, self._convert(reply))
+            result = self._convert(reply)
         except (ValueError, TypeError, IndexError):
-            fail(self.future, "Redis has answered what it should not")
+            self._outcome.fail("Redis has answered what it should not")
+        else:
+            self._outcome.finish(result)
 
     def fail(self, why: str) -> None:
         """No reply will come, or one that refuses it."""
         self._budget.give_back(self._size)
-        fail(self.future, why)
+        self._outcome.fail(why)

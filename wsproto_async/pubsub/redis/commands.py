@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import hiredis
 
+from ..futures import Waiter
 from .call import Arguments, Call
 from .command import Budget, Command, Repeat
 from .connection import Connection
@@ -114,15 +115,15 @@ class Commands:
         """Wait until all that has been written is answered, or the connection is over."""
         if self._connection is None:
             return
-        command = self._own(Call("PING"))
+        answered: asyncio.Future[None] = self._loop.create_future()
+        self._write(self._connection, self._own(Call("PING"), answered))
         ended = self._connection.ended
-        self._write(self._connection, command)
-        await asyncio.wait((command.future, ended), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((answered, ended), return_when=asyncio.FIRST_COMPLETED)
 
     def give_up(self, is_here: Callable[[Command], bool]) -> list[Command]:
         """Return what waits and is not for this server any more."""
         waiting, self._waiting = self._waiting, deque()
-        elsewhere = []
+        elsewhere: list[Command] = []
         for command in waiting:
             (self._waiting if is_here(command) else elsewhere).append(command)
         return elsewhere
@@ -160,9 +161,9 @@ class Commands:
         if self._connection is not None:
             self._write(self._connection, self._own(Call("PING")))
 
-    def _own(self, call: Call) -> Command:
-        future = self._loop.create_future()
-        return Command(call, None, _ignore, future, Repeat.ALWAYS, self._own_budget, 0)
+    def _own(self, call: Call, future: asyncio.Future[None] | None = None) -> Command:
+        outcome = Waiter(future or self._loop.create_future())
+        return Command(call, None, _ignore, outcome, Repeat.ALWAYS, self._own_budget, 0)
 
     # Replies
 

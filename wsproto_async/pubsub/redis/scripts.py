@@ -25,7 +25,9 @@ class Script:
         self.all.append(self)
 
 
-# An id of the stream is <offset>-<milliseconds>. The head of a history is made by who asks first.
+# The head of a history is made by who asks first. What is kept is a sorted set: what was published
+# at once is one member, "<offset of the first> <milliseconds> <publications>", at the offset of the
+# last.
 _HISTORY: Final = """
 local server = ARGV[1]
 local time = redis.call('TIME')
@@ -43,48 +45,52 @@ local function number(value) return string.format('%.0f', value) end
 local function keep(age) redis.call('PEXPIRE', KEYS[1], age + 86400000) end
 """
 
-# KEYS: head, stream, key of idempotency or none. Then: channel, size, age, age of the key, and
+# KEYS: head, kept, key of idempotency or none. Then: channel, size, age, age of the key, and
 # publications, each behind its length. Returns the position of the first. More is kept than must
-# be, for that is cheaper, and READ looks: MAXLEN ~ drops some at a time; once in an age what was
-# there an age ago is dropped, and the keys are told to stay until the next time.
+# be, for that is cheaper, and READ looks: what is too much goes from time to time, and once in an
+# age what was there an age ago, when the keys are told to stay until the next time.
 KEEP: Final = Script(
     """
 if KEYS[3] then
     local earlier = redis.call('GET', KEYS[3])
     if earlier then return earlier end
 end
+local data = ARGV[7]
 local position = ''
 if ARGV[4] ~= '0' then
 """
     + _HISTORY
     + """
-    local age = tonumber(ARGV[5])
-    position = epoch .. ':' .. number(offset + 1)
-    local data, begin, text = ARGV[7], 1, nil
-    while begin <= #data do
-        local size, first = struct.unpack('>I4', data, begin)
-        begin = first + size
+    local size, age = tonumber(ARGV[4]), tonumber(ARGV[5])
+    local before, length, at = offset, 0, 1
+    while at <= #data do
+        length, at = struct.unpack('>I4', data, at)
+        at = at + length
         offset = offset + 1
-        text = number(offset)
-        redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], text .. '-' .. number(now),
-            'd', string.sub(data, first, begin - 1))
     end
-    redis.call('HSET', KEYS[1], 'offset', text)
+    local first, last = number(before + 1), number(offset)
+    redis.call('ZADD', KEYS[2], last, first .. ' ' .. number(now) .. ' ' .. data)
+    redis.call('HSET', KEYS[1], 'offset', last)
+    local step = math.ceil(size / 8)
+    if math.floor(before / step) < math.floor(offset / step) then
+        redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', number(offset - size))
+    end
     if now >= head[5] + age then
-        redis.call('XTRIM', KEYS[2], 'MAXLEN', '~', number(offset - head[4]))
-        redis.call('HSET', KEYS[1], 'mark', text, 'marked', number(now))
+        redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', head[4])
+        redis.call('HSET', KEYS[1], 'mark', last, 'marked', number(now))
         redis.call('PEXPIRE', KEYS[2], 2 * age)
         keep(2 * age)
     end
+    position = epoch .. ':' .. first
 end
 if KEYS[3] then redis.call('SET', KEYS[3], position, 'PX', ARGV[6]) end
-redis.call(ARGV[2], ARGV[3], position .. '\\n' .. ARGV[7])
+redis.call(ARGV[2], ARGV[3], position .. '\\n' .. data)
 return position
 """
 )
 
-# KEYS: head, stream. Then: epoch, offset, size, age. Returns the position, and all that follows
-# the one that is asked for until there are 256 KiB of it; the position alone if not all is kept.
+# KEYS: head, kept. Then: epoch, offset, size, age. Returns the position, and all that follows the
+# one that is asked for until there are 256 KiB of it; the position alone if not all is kept.
 READ: Final = Script(
     _HISTORY
     + """
@@ -97,15 +103,22 @@ if ARGV[3] ~= epoch or missed < 0 or missed > tonumber(ARGV[5]) then return {pos
 local found = {}
 local size = 0
 while since < offset and size < 262144 do
-    since = since + 1
-    local id = number(since)
-    local entry = redis.call('XRANGE', KEYS[2], id, id, 'COUNT', 1)[1]
-    if not entry or tonumber(string.match(entry[1], '-(%d+)')) <= now - age then
-        return {position}
+    local data = redis.call('ZRANGEBYSCORE', KEYS[2], number(since + 1), '+inf', 'LIMIT', 0, 1)[1]
+    if not data then return {position} end
+    local first, milliseconds, at = string.match(data, '^(%d+) (%d+) ()')
+    local number = tonumber(first)
+    if number > since + 1 or tonumber(milliseconds) <= now - age then return {position} end
+    local length
+    while at <= #data do
+        length, at = struct.unpack('>I4', data, at)
+        if number > since then
+            since = number
+            size = size + length
+            found[#found + 1] = string.sub(data, at, at + length - 1)
+        end
+        number = number + 1
+        at = at + length
     end
-    local data = entry[2][2]
-    size = size + #data
-    found[#found + 1] = data
 end
 return {position, found}
 """
