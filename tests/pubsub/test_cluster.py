@@ -15,6 +15,7 @@ from wsproto_async.exceptions import BrokerError
 from wsproto_async.pubsub import Position, Publication, Retention
 from wsproto_async.pubsub.redis import RedisBroker
 from wsproto_async.pubsub.redis import cluster as module
+from wsproto_async.pubsub.redis.slots import slot_of
 
 TOPICS = [f"topic {number}" for number in range(30)]  # on all servers
 
@@ -65,8 +66,15 @@ async def test_each_server_carries_its_own_topics(
         one.broker.publish(message(topic, topic), KEPT, "")
     await other.receive(len(TOPICS))
     for server, mine in zip(cluster.servers, channels, strict=True):
-        streams = await server.call("KEYS", "*:stream")
-        assert {name.removesuffix(b":stream") for name in streams} == mine
+        kept = await server.call("KEYS", "*:kept")
+        assert {name.removesuffix(b":kept") for name in kept} == mine
+
+
+@pytest.mark.parametrize("key", ["a", "", "{}", "{a}", "x{a}y", "{{a}}", "{}{a}", "}{", "{a", "é"])
+async def test_a_slot_is_what_the_server_takes_for_it(
+    shared_cluster: RedisCluster, key: str
+) -> None:
+    assert slot_of(key) == await shared_cluster.servers[0].call("CLUSTER", "KEYSLOT", key)
 
 
 @RETENTIONS

@@ -546,9 +546,9 @@ WHERE = short(b"abc") + protocol.U64.pack(1)
     [
         frame_of(protocol.MESSAGE),
         frame_of(protocol.MESSAGE, b"\x05news"),
-        message_of(b"news", b""),
-        message_of(b"news", GOOD[:4] + b"\x09" + GOOD[5:]),
-        message_of(b"news", GOOD + b"\xff"),
+        message_of(b"news", [b""]),
+        message_of(b"news", [GOOD[:4] + b"\x09" + GOOD[5:]]),
+        message_of(b"news", [GOOD + b"\xff"]),
         frame_of(protocol.KEPT, TOPIC),
         frame_of(protocol.KEPT, TOPIC, WHERE[:-1]),
         frame_of(protocol.KEPT, TOPIC, short(b"ABC"), protocol.U64.pack(1), GOOD),
@@ -571,7 +571,7 @@ async def test_what_is_no_publication_is_counted_and_dropped(wrong: WrongHub, to
 async def test_a_topic_that_is_not_subscribed_to_is_nobodys(wrong: WrongHub) -> None:
     one = await start(wrong.path)
     await one.broker.subscribe("news")
-    wrong.tell(message_of(b"other", GOOD) + message_of(b"\xff", GOOD) + message_of(b"news", GOOD))
+    wrong.tell(message_of(b"other", [GOOD]) + message_of(b"\xff", [GOOD]) + message_of(b"news", [GOOD]))
     assert len(await one.receive(1)) == 1
     assert one.recorder.refused == []
     await one.broker.close()

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from itertools import repeat
+from typing import Final, Generic, TypeVar
 
 from .broker import Retention
-from .futures import fail, finish
+from .futures import fail
 from .publication import Position, Publication, positions
 from .wire import encode
 
 __all__ = ["OVERHEAD", "Batch", "Batches"]
+
+_B = TypeVar("_B", bound="Batch")
 
 OVERHEAD: Final = 256
 """Bytes that a publication takes beside its data until the broker has it."""
@@ -24,7 +27,7 @@ _FULL: Final = 2**18  # bytes: what is published in a turn and has so many leave
 
 
 class Batch:
-    """What was published on a topic with one retention; the :class:`Outcome` of sending it."""
+    """What was published on a topic with one retention."""
 
     __slots__ = ("futures", "parts", "retention", "size", "topic")
 
@@ -34,36 +37,42 @@ class Batch:
         self.size = 0
         """Bytes that it takes until the broker has it."""
         self.parts: list[bytes] = []
+        """The publications as bytes."""
         self.futures: list[asyncio.Future[Position | None]] = []
+        """Who wants their positions."""
 
-    @property
-    def data(self) -> bytes:
-        """All of it."""
-        return b"".join(self.parts)
-
-    def finish(self, first: Position | None) -> None:
+    def done(self, first: Position | None) -> None:
         """The broker has it, and the first is at this position."""
-        if first is None:
-            for future in self.futures:
-                finish(future, None)
-        else:
-            for future, position in zip(self.futures, positions(first), strict=False):
-                finish(future, position)
+        where = repeat(None) if first is None else positions(first)
+        for future, position in zip(self.futures, where, strict=False):
+            if not future.done():
+                future.set_result(position)
 
-    def fail(self, why: str) -> None:
+    def lost(self, why: str) -> None:
         """The broker may not have it."""
         for future in self.futures:
             fail(future, why)
 
 
-class Batches:
-    """Calls ``send`` with each batch at the end of the turn, in the order in which they began."""
+class Batches(Generic[_B]):
+    """Sends what ``begin`` makes for a topic at the end of the turn, in the order of their making.
 
-    def __init__(self, send: Callable[[Batch], None]) -> None:
+    Until then what is published on that topic is added to it.
+    """
+
+    def __init__(
+        self,
+        begin: Callable[[str, Retention | None], _B],
+        send: Callable[[_B], None],
+        write: Callable[[], None],
+    ) -> None:
+        """``write`` is called when all has been sent that there is in a turn."""
         self._loop = asyncio.get_running_loop()
+        self._begin = begin
         self._send = send
-        self._batches: list[Batch] = []
-        self._last: dict[str, Batch] = {}  # of each topic
+        self._write = write
+        self._batches: list[_B] = []
+        self._last: dict[str, _B] = {}  # of each topic
         self._size = 0
 
     def add(
@@ -74,8 +83,8 @@ class Batches:
         batch = self._last.get(topic)
         if batch is None or batch.retention != retention:
             if not self._batches:
-                self._loop.call_soon(self.flush)
-            batch = self._last[topic] = Batch(topic, retention)
+                self._loop.call_soon(self._end_turn)
+            batch = self._last[topic] = self._begin(topic, retention)
             self._batches.append(batch)
         future: asyncio.Future[Position | None] = self._loop.create_future()
         batch.futures.append(future)
@@ -87,6 +96,10 @@ class Batches:
         if self._size >= _FULL:
             self.flush()
         return future
+
+    def _end_turn(self) -> None:
+        self.flush()
+        self._write()
 
     def flush(self) -> None:
         """Send what there is: what is sent from now on comes after it."""

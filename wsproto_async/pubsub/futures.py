@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from ..exceptions import BrokerError
 
-__all__ = ["Outcome", "Tasks", "Waiter", "fail", "finish", "has_succeeded"]
+__all__ = ["Tasks", "fail", "finish", "has_succeeded"]
 
 _T = TypeVar("_T")
-_R = TypeVar("_R", contravariant=True)
 
 
 def fail(future: asyncio.Future[Any], why: str) -> None:
@@ -25,31 +24,6 @@ def finish(future: asyncio.Future[_T], result: _T) -> None:
     """Let a future have its result, unless it is done or cancelled."""
     if not future.done():
         future.set_result(result)
-
-
-class Outcome(Protocol[_R]):
-    """Who is told what becomes of a command, once."""
-
-    def finish(self, result: _R, /) -> None:
-        """It was done."""
-
-    def fail(self, why: str, /) -> None:
-        """It was not, or may not have been."""
-
-
-class Waiter(Generic[_T]):
-    """An outcome that somebody may wait for."""
-
-    __slots__ = ("future",)
-
-    def __init__(self, future: asyncio.Future[_T]) -> None:
-        self.future = future
-
-    def finish(self, result: _T, /) -> None:
-        finish(self.future, result)
-
-    def fail(self, why: str, /) -> None:
-        fail(self.future, why)
 
 
 def has_succeeded(future: asyncio.Future[Any]) -> bool:

@@ -8,13 +8,14 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from ...exceptions import BrokerError
-from ..batches import OVERHEAD, Batch, Batches
+from ..batches import OVERHEAD, Batches
 from ..broker import Broker, Missed, Receiver, Retention, check_unused
-from ..futures import Tasks, Waiter
+from ..futures import Tasks
 from ..pages import Page, read_pages
-from ..publication import MAX_OFFSET, Position, Publication
-from ..wire import decode_all, decode_epoch, encode
-from .commands import Again, Commands
+from ..publication import Position, Publication
+from ..wire import decode_all, encode
+from .command import Again, Ask
+from .commands import Commands
 from .link import Connection, Link
 from .presence import Presence
 from .protocol import (
@@ -24,19 +25,17 @@ from .protocol import (
     PAGE,
     PING,
     POSITION,
-    PUBLISH,
     READ,
-    RETAINED,
     U8,
     U32,
     U64,
     Fields,
     frame_of,
-    message,
     short,
     split_kept,
     topic_end,
 )
+from .publish import Publish, position_of, publish_frame, take_position
 from .subscriptions import Subscriptions
 
 __all__ = ["HubBroker"]
@@ -45,7 +44,6 @@ _T = TypeVar("_T")
 
 _START_TIMEOUT: Final = 10.0  # seconds
 _CLOSE_TIMEOUT: Final = 1.0
-_NO_RETENTION: Final = Retention(0, 0.0)
 
 _log = logging.getLogger("wsproto_async.pubsub")
 
@@ -76,7 +74,7 @@ class HubBroker(Broker):
         self._commands = Commands()
         self._subscriptions = Subscriptions(self._commands)
         self._presence = Presence(self._commands)
-        self._batches = Batches(self._publish)
+        self._batches = Batches(Publish, self._commands.send, self._commands.flush)
         link = Link(self._path, self)
         self._running = self._loop.create_task(link.run())
         try:
@@ -95,7 +93,7 @@ class HubBroker(Broker):
         self._receiver = None
         self._batches.flush()
         if self._is_up:
-            goodbye: asyncio.Future[None] = self._commands.ask(frame_of(GOODBYE), again=Again.NEVER)
+            goodbye = self._commands.ask_now(frame_of(GOODBYE))
             await asyncio.wait([goodbye], timeout=_CLOSE_TIMEOUT)
         self._commands.fail("the broker is closed")
         self._subscriptions.close("the broker is closed")
@@ -109,7 +107,7 @@ class HubBroker(Broker):
         self._commands.linked(connection, run)
         self._subscriptions.restore()
         self._presence.restore(run)
-        restored = self._commands.ask(frame_of(PING), again=Again.NEVER, now=True)
+        restored = self._commands.ask_now(frame_of(PING))
         restored.add_done_callback(self._restored)
 
     def _restored(self, restored: asyncio.Future[Any]) -> None:
@@ -130,7 +128,7 @@ class HubBroker(Broker):
             self._receiver.connection_lost(why)
 
     def ping(self) -> None:
-        self._commands.ask(frame_of(PING), again=Again.NEVER, now=True)
+        self._commands.ask_now(frame_of(PING))
 
     def received(self, frame: bytes) -> None:
         kind = frame[4]
@@ -150,7 +148,7 @@ class HubBroker(Broker):
                 name, data = frame[6:end], frame[end:]
             else:
                 name, epoch, offset, data = split_kept(frame)
-                position = _position(epoch, offset)
+                position = position_of(epoch, offset)
             topic = self._subscriptions.topics.get(name)
             if topic is None:
                 return  # it was on its way when this process unsubscribed
@@ -171,28 +169,15 @@ class HubBroker(Broker):
             return self._batches.add(publication, retention)
         self._batches.flush()
         data = encode(publication)
-        future: asyncio.Future[Position | None] = self._loop.create_future()
-        frame = _publish_frame(publication.topic, retention, idempotency_key, data)
-        self._commands.send(
-            frame,
-            Waiter(future),
-            _take_position,
+        command = Ask(
+            publish_frame(publication.topic, retention, idempotency_key, [data]),
+            take_position,
             answer=POSITION,
             again=Again.SAME_RUN,
             size=len(data) + OVERHEAD,
         )
-        return future
-
-    def _publish(self, batch: Batch) -> None:
-        topic, retention, data, size = batch.topic, batch.retention, batch.data, batch.size
-        if retention is None:
-            frame = message(topic.encode(), data)
-            self._commands.send(frame, batch, again=Again.NEVER, size=size)
-            return
-        frame = _publish_frame(topic, retention, "", data)
-        self._commands.send(
-            frame, batch, _take_position, answer=POSITION, again=Again.NEVER, size=size
-        )
+        self._commands.send(command)
+        return command.future
 
     def subscribe(self, topic: str) -> asyncio.Future[None]:
         self._batches.flush()
@@ -234,23 +219,8 @@ class HubBroker(Broker):
         return self._presence.members(topic)
 
 
-def _publish_frame(topic: str, retention: Retention | None, key: str, data: bytes) -> bytes:
-    retained = RETAINED.pack(*(retention or _NO_RETENTION))
-    return frame_of(PUBLISH, short(topic.encode()), short(key.encode()), retained, data)
-
-
-def _position(epoch: bytes, offset: int) -> Position | None:
-    if offset > MAX_OFFSET:
-        raise ValueError("not an offset")
-    return Position(decode_epoch(epoch), offset) if epoch else None
-
-
-def _take_position(fields: Fields) -> Position | None:
-    return _position(fields.short(), *fields.take(U64))
-
-
 def _take_page(fields: Fields) -> Page:
-    position = _take_position(fields)
+    position = take_position(fields)
     if position is None:
         raise ValueError("no position")
     (is_there,) = fields.take(U8)

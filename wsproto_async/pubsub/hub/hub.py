@@ -162,7 +162,7 @@ class Hub:
             self._histories.remember(name, key, first, now)
         where = _position(first)
         if first is None:
-            self._deliver(topic[1:], message(topic[1:], data))
+            self._deliver(topic[1:], message(topic[1:], [data]))
         else:
             self._deliver(topic[1:], frame_of(KEPT, topic, where, data))
         process.answer(frame_of(POSITION, where))
@@ -254,7 +254,7 @@ class Hub:
 
     def _tell(self, topic: bytes, kind: Kind, member: str, name: bytes) -> None:
         told = Publication("", name, True, kind=kind, key=member)
-        self._deliver(topic, message(topic, encode(told)))
+        self._deliver(topic, message(topic, [encode(told)]))
 
     def _tell_members(self, process: Process, frame: bytes) -> None:
         fields = Fields(frame)

@@ -136,10 +136,10 @@ def short(text: bytes) -> bytes:
     return bytes((len(text),)) + text
 
 
-def message(topic: bytes, publications: bytes) -> bytes:
+def message(topic: bytes, publications: list[bytes]) -> bytes:
     """Return a MESSAGE."""
-    length = 2 + len(topic) + len(publications)
-    return b"".join((_MESSAGE.pack(length, MESSAGE, len(topic)), topic, publications))
+    length = 2 + len(topic) + sum(map(len, publications))
+    return b"".join((_MESSAGE.pack(length, MESSAGE, len(topic)), topic, *publications))
 
 
 def topic_end(frame: bytes) -> int:

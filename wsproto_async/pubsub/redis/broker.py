@@ -9,18 +9,19 @@ from functools import lru_cache, partial
 from typing import Any, Final, TypeVar
 
 from ...exceptions import BrokerError
-from ..batches import OVERHEAD, Batch, Batches
+from ..batches import OVERHEAD, Batches
 from ..broker import IDEMPOTENCY_AGE, Broker, Missed, Receiver, Retention, check_unused
-from ..futures import Tasks, Waiter, fail
+from ..futures import Tasks, fail
 from ..pages import Page, read_pages
 from ..publication import Position, Publication
-from ..wire import decode_all, decode_epoch, encode
+from ..wire import decode_all, encode
 from .address import Address
 from .call import PUBLISH, Call
 from .cluster import Cluster
-from .command import Repeat
+from .command import Ask, Repeat
 from .names import Names
 from .presence import Presence
+from .publish import Publish, position
 from .scripts import KEEP, READ
 
 __all__ = ["RedisBroker"]
@@ -75,7 +76,7 @@ class RedisBroker(Broker):
         self._is_started = False
         self._cluster = Cluster(self._address, self._linked, self._arrived)
         self._presence = Presence(self._cluster, self._names)
-        self._batches = Batches(self._publish)
+        self._batches = Batches(self._begin, self._cluster.send, self._cluster.flush)
         try:
             async with asyncio.timeout(_START_TIMEOUT):
                 await self._cluster.start()
@@ -123,19 +124,16 @@ class RedisBroker(Broker):
             return self._batches.add(publication, retention)
         self._batches.flush()
         call = self._call(publication.topic, retention, idempotency_key)
-        data = encode(publication)
         future: asyncio.Future[Position | None] = self._loop.create_future()
+        data = encode(publication)
         size = len(data) + OVERHEAD
-        self._cluster.send(call, _position, Waiter(future), data, size=size, repeat=Repeat.SAME_RUN)
+        budget = self._cluster.budget
+        self._cluster.send(Ask(call, position, future, budget, data, size, Repeat.SAME_RUN))
         return future
 
-    def _publish(self, batch: Batch) -> None:
-        call = self._call_again(batch.topic, batch.retention)
-        data, size, never = batch.data, batch.size, Repeat.NEVER
-        if batch.retention is None:
-            self._cluster.send(call, _none, batch, b"\n" + data, size=size, repeat=never)
-        else:
-            self._cluster.send(call, _position, batch, data, size=size, repeat=never)
+    def _begin(self, topic: str, retention: Retention | None) -> Publish:
+        call = self._call_again(topic, retention)
+        return Publish(topic, retention, call, self._cluster.budget)
 
     def _call(self, topic: str, retention: Retention | None, idempotency_key: str) -> Call:
         """What publishes; the data comes last: publications, each behind its length."""
@@ -161,11 +159,11 @@ class RedisBroker(Broker):
     def _arrived(self, topic: str, data: bytes) -> None:
         if self._receiver is None:
             return
-        position, newline, encoded = data.partition(b"\n")
+        first, newline, encoded = data.partition(b"\n")
         try:
             if not newline:
                 raise ValueError("publication is cut off")
-            publications = decode_all(topic, encoded, _position(position))
+            publications = decode_all(topic, encoded, position(first))
         except ValueError as exc:
             self._receiver.publication_refused(str(exc))
             return
@@ -221,21 +219,8 @@ def _milliseconds(seconds: float) -> int:
     return max(1, round(seconds * 1000))
 
 
-def _none(reply: Any) -> None:
-    return None
-
-
-def _position(text: bytes) -> Position | None:
-    if not text:
-        return None
-    epoch, _, offset = text.partition(b":")
-    if not offset.isdigit() or len(offset) > 16:
-        raise ValueError("not a position")
-    return Position(decode_epoch(epoch), int(offset))
-
-
 def _missed(reply: list[Any]) -> Page:
-    position = _position(reply[0])
-    if position is None:
+    where = position(reply[0])
+    if where is None:
         raise ValueError("no position")
-    return position, reply[1] if len(reply) > 1 else None
+    return where, reply[1] if len(reply) > 1 else None

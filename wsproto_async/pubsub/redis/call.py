@@ -43,14 +43,16 @@ class Call:
         self.slot = slot_of(arguments[1]) if len(arguments) > 1 else 0
         """Where a cluster has it."""
 
-    def pack(self, run: Run, data: bytes | None) -> bytes:
-        """Return the bytes of the call; ``data``, if not None, is its last argument."""
-        if data is None:
-            return pack(self._complete(run))
+    def pack(self, run: Run) -> bytes:
+        """Return the bytes of the call."""
+        return pack(self._complete(run))
+
+    def pack_with(self, run: Run, last: bytes) -> bytes:
+        """Return the bytes of the call with one more argument."""
         if run is not self._run:
             self._run = run
             self._head = pack((*self._complete(run), b"")).removesuffix(_EMPTY)
-        return b"%b%d\r\n%b\r\n" % (self._head, len(data), data)
+        return b"%b%d\r\n%b\r\n" % (self._head, len(last), last)
 
     def _complete(self, run: Run) -> Arguments:
         script, arguments = self._script, self._arguments

@@ -17,10 +17,10 @@ from typing import Any, Final, TypeVar
 import hiredis
 
 from ...exceptions import BrokerError
-from ..futures import Outcome, Tasks, Waiter
+from ..futures import Tasks
 from .address import Address
 from .call import Call
-from .command import Budget, Command, Repeat
+from .command import Ask, Budget, Command
 from .commands import MAX_AWAY
 from .server import Server
 from .slots import slot_of
@@ -55,11 +55,12 @@ class Cluster:
         self._on_link = on_link
         self.message = on_message
         self._is_cluster = False
-        self._owners: list[Address | None] = []  # by slot
+        self._owners: list[Server | None] = []  # by slot
         self._servers: dict[Address, Server] = {}
         self._topics: dict[bytes, tuple[str, Server]] = {}  # by channel
         self._held: defaultdict[int, _Held] = defaultdict(_Held)  # by slot
-        self._budget = Budget()
+        self.budget = Budget()
+        """What all commands take."""
         self._is_up = False
         self._is_lost = False  # a topic that has to be subscribed to elsewhere
         self._moving = 0  # topics that are not confirmed there yet
@@ -107,37 +108,29 @@ class Cluster:
 
     # What is asked of it
 
-    def send(
-        self,
-        call: Call,
-        convert: Callable[[Any], _T],
-        outcome: Outcome[_T],
-        data: bytes | None = None,
-        *,
-        size: int = 0,
-        repeat: Repeat = Repeat.ALWAYS,
-    ) -> None:
-        """Send a command, whose outcome is what ``convert`` makes of the reply.
-
-        ``data``, if not None, is its last argument. ``size`` is what counts against the limit.
-        """
+    def send(self, command: Command) -> None:
+        """Send a command, or let it fail."""
         if self._closed is not None:
-            outcome.fail(self._closed)
-        elif not self._budget.take(size):
-            outcome.fail("too much is waiting for the broker")
+            command.fail(self._closed)
+        elif not self.budget.take(command.size):
+            command.size = 0
+            command.fail("too much is waiting for the broker")
+        elif self._held and command.call.slot in self._held:
+            self._held[command.call.slot].put.append(command)
         else:
-            command = Command(call, data, convert, outcome, repeat, self._budget, size)
-            slot = call.slot
-            if slot in self._held:
-                self._held[slot].put.append(command)
-            else:
-                self._owner(slot).commands.put(command)
+            server = self._owners[command.call.slot] or self._anybody()
+            server.commands.put(command)
+
+    def flush(self) -> None:
+        """Let what is written leave before the end of this turn."""
+        for server in self._servers.values():
+            server.commands.flush()
 
     def ask(self, call: Call, convert: Callable[[Any], _T]) -> asyncio.Future[_T]:
-        """Send a command that may be repeated; the future has its outcome."""
-        future: asyncio.Future[_T] = self._loop.create_future()
-        self.send(call, convert, Waiter(future))
-        return future
+        """Send a command that may be repeated; the future has what is made of the reply."""
+        command = Ask(call, convert, self._loop.create_future(), self.budget)
+        self.send(command)
+        return command.future
 
     def subscribe(self, topic: str, channel: bytes) -> asyncio.Future[None]:
         """Subscribe; done when that is confirmed, which may be on another connection."""
@@ -155,8 +148,10 @@ class Cluster:
 
     def _owner(self, slot: int) -> Server:
         """Return who has a slot; if it is nobody's, anybody, who will say so."""
-        owner = self._owners[slot]
-        return next(iter(self._servers.values())) if owner is None else self._servers[owner]
+        return self._owners[slot] or self._anybody()
+
+    def _anybody(self) -> Server:
+        return next(iter(self._servers.values()))
 
     def _is_at(self, server: Server, command: Command) -> bool:
         return self._owner(command.call.slot) is server
@@ -229,11 +224,12 @@ class Cluster:
         return None
 
     def _apply(self, topology: Topology) -> None:
-        self._is_cluster, self._owners = topology
-        addresses = {address for address in self._owners if address is not None}
+        self._is_cluster = topology.is_cluster
+        addresses = {address for address in topology.owners if address is not None}
         gone = [self._servers.pop(address) for address in self._servers.keys() - addresses]
         for address in addresses - self._servers.keys():
             self._servers[address] = Server(address, self)
+        self._owners = [address and self._servers[address] for address in topology.owners]
         self._move_subscriptions()
         for server in self._servers.values():
             for command in server.commands.give_up(partial(self._is_at, server)):
@@ -266,7 +262,11 @@ class Cluster:
 
     def _hold(self, command: Command) -> None:
         """Let a command wait that was sent before all that is held already and was not."""
-        if command.refused(self._loop.time()) < MAX_AWAY:
+        now = self._loop.time()
+        if command.refused_at is None:
+            command.refused_at = now
+        command.is_written = False
+        if now < command.refused_at + MAX_AWAY:
             self._held[command.call.slot].refused.append(command)
         else:
             command.fail("no server of the cluster has its slot")

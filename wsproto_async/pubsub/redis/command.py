@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, Generic, Protocol, TypeVar
 
-from ..futures import Outcome
+from ..futures import fail, finish
 from .call import Call
+from .run import Run
 
-__all__ = ["Budget", "Command", "Repeat"]
+__all__ = ["ANSWERED_WRONG", "WRONG", "Ask", "Budget", "Command", "Repeat"]
+
+_T = TypeVar("_T")
+
+ANSWERED_WRONG: Final = (ValueError, TypeError, IndexError)
+"""What is raised where a reply is not as it should be."""
+
+WRONG: Final = "Redis has answered what it should not"
 
 _MAX_WAITING: Final = 2**24  # bytes of publications that are not answered yet: 16 MiB
 
@@ -40,63 +49,81 @@ class Budget:
         self._taken -= size
 
 
-class Command:
-    """A call, its ``data``, and who is told what ``convert`` makes of the reply.
+class Command(Protocol):
+    """What is sent; it ends with ``finish`` or ``fail``, one of them, once."""
 
-    It ends with ``finish`` or ``fail``, one of them, once.
-    """
+    call: Call
+    size: int
+    """Bytes that it has taken of the budget, which it gives back in the end."""
+    is_written: bool
+    """It may have been done."""
+    refused_at: float | None
+    """When a server has said for the first time that it is not the one to be asked."""
+
+    @property
+    def repeat(self) -> Repeat:
+        """When it is written again."""
+
+    def pack(self, run: Run) -> bytes:
+        """Return its bytes."""
+
+    def finish(self, reply: Any, /) -> None:
+        """The reply has come."""
+
+    def fail(self, why: str, /) -> None:
+        """No reply will come, or one that refuses it."""
+
+
+class Ask(Generic[_T]):
+    """A command, and the future that gets what ``convert`` makes of the reply."""
 
     __slots__ = (
         "_budget",
         "_convert",
-        "_outcome",
-        "_refused_at",
-        "_size",
+        "_data",
+        "_repeat",
         "call",
-        "data",
+        "future",
         "is_written",
-        "repeat",
+        "refused_at",
+        "size",
     )
 
     def __init__(
         self,
         call: Call,
-        data: bytes | None,
-        convert: Callable[[Any], Any],
-        outcome: Outcome[Any],
-        repeat: Repeat,
+        convert: Callable[[Any], _T],
+        future: asyncio.Future[_T],
         budget: Budget,
-        size: int,
+        data: bytes | None = None,
+        size: int = 0,
+        repeat: Repeat = Repeat.ALWAYS,
     ) -> None:
+        """``data``, if not None, is its last argument."""
         self.call = call
-        self.data = data
-        self.repeat = repeat
+        self.size = size
         self.is_written = False
-        """It may have been done."""
+        self.refused_at: float | None = None
+        self.future = future
         self._convert = convert
-        self._outcome = outcome
         self._budget = budget
-        self._size = size
-        self._refused_at: float | None = None
+        self._data = data
+        self._repeat = repeat
 
-    def refused(self, now: float) -> float:
-        """A server has not done it; return the seconds since the first time."""
-        self.is_written = False
-        if self._refused_at is None:
-            self._refused_at = now
-        return now - self._refused_at
+    @property
+    def repeat(self) -> Repeat:
+        return self._repeat
 
-    def finish(self, reply: Any) -> None:
-        """The reply has come."""
-        self._budget.give_back(self._size)
+    def pack(self, run: Run) -> bytes:
+        return self.call.pack(run) if self._data is None else self.call.pack_with(run, self._data)
+
+    def finish(self, reply: Any, /) -> None:
+        self._budget.give_back(self.size)
         try:
-            result = self._convert(reply)
-        except (ValueError, TypeError, IndexError):
-            self._outcome.fail("Redis has answered what it should not")
-        else:
-            self._outcome.finish(result)
+            finish(self.future, self._convert(reply))
+        except ANSWERED_WRONG:
+            fail(self.future, WRONG)
 
-    def fail(self, why: str) -> None:
-        """No reply will come, or one that refuses it."""
-        self._budget.give_back(self._size)
-        self._outcome.fail(why)
+    def fail(self, why: str, /) -> None:
+        self._budget.give_back(self.size)
+        fail(self.future, why)

@@ -14,9 +14,8 @@ from typing import Any, Final
 
 import hiredis
 
-from ..futures import Waiter
 from .call import Arguments, Call
-from .command import Budget, Command, Repeat
+from .command import Ask, Budget, Command, Repeat
 from .connection import Connection
 from .run import ELSEWHERE, INFO, Run
 from .scripts import Script
@@ -111,14 +110,19 @@ class Commands:
         else:
             self._write(self._connection, command)
 
+    def flush(self) -> None:
+        """Let what is written leave before the end of this turn."""
+        if self._connection is not None:
+            self._connection.flush()
+
     async def settle(self) -> None:
         """Wait until all that has been written is answered, or the connection is over."""
         if self._connection is None:
             return
-        answered: asyncio.Future[None] = self._loop.create_future()
-        self._write(self._connection, self._own(Call("PING"), answered))
+        ping = self._own(Call("PING"))
+        self._write(self._connection, ping)
         ended = self._connection.ended
-        await asyncio.wait((answered, ended), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((ping.future, ended), return_when=asyncio.FIRST_COMPLETED)
 
     def give_up(self, is_here: Callable[[Command], bool]) -> list[Command]:
         """Return what waits and is not for this server any more."""
@@ -150,7 +154,7 @@ class Commands:
     def _write(self, connection: Connection, command: Command) -> None:
         command.is_written = True
         self._written.append(command)
-        connection.write(command.call.pack(self._run, command.data))
+        connection.write(command.pack(self._run))
 
     def _write_waiting(self) -> None:
         assert self._connection is not None
@@ -161,9 +165,8 @@ class Commands:
         if self._connection is not None:
             self._write(self._connection, self._own(Call("PING")))
 
-    def _own(self, call: Call, future: asyncio.Future[None] | None = None) -> Command:
-        outcome = Waiter(future or self._loop.create_future())
-        return Command(call, None, _ignore, outcome, Repeat.ALWAYS, self._own_budget, 0)
+    def _own(self, call: Call) -> Ask[None]:
+        return Ask(call, _ignore, self._loop.create_future(), self._own_budget)
 
     # Replies
 
