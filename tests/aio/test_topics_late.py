@@ -491,6 +491,25 @@ async def test_what_is_not_kept_any_more_is_a_gap() -> None:
         assert here.server.stats().topics.gaps == 1
 
 
+async def test_all_of_the_epoch_that_began_meanwhile_is_delivered_behind_the_gap() -> None:
+    broker = LateBroker()
+    async with late_room(broker) as (here, gaps):
+        await opened(here, broker)
+        publish(broker, 1)
+        broker.deliver()
+        broker.forget("e1")
+        publish(broker, 2, 3)
+        broker.lose(2)
+        broker.receiver.connection_made()
+        for _ in range(2):
+            await turn()
+            broker.answer(READ)
+        publish(broker, 4)
+        broker.deliver()
+        assert await received(here.peers[0], 4) == texts(1, 2, 3, 4)
+        assert gaps == ["news"]
+
+
 async def test_a_history_that_is_lost_is_a_gap_and_what_comes_after_it_is_not() -> None:
     broker = LateBroker()
     async with late_room(broker) as (here, gaps):
@@ -501,6 +520,8 @@ async def test_a_history_that_is_lost_is_a_gap_and_what_comes_after_it_is_not() 
         broker.forget("e1")
         publish(broker, 3)
         broker.deliver()
+        await turn()
+        broker.answer(READ)
         await turn()
         broker.answer(READ)
         assert await received(here.peers[0], 3) == texts(1, 2, 3)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from cluster import SETTLING, RedisCluster
 from hub import HubProcess
 from process import Process, Recorder
 from server import RedisServer
@@ -20,39 +24,60 @@ Pair = tuple[Broker, Broker]
 
 
 @asynccontextmanager
-async def memory() -> AsyncIterator[Pair]:
+async def memory(request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
     broker = MemoryBroker()
     yield broker, broker
 
 
 @asynccontextmanager
-async def redis() -> AsyncIterator[Pair]:
+async def redis(request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
     with TemporaryDirectory() as folder:
         async with RedisServer(Path(folder)) as server:
             yield RedisBroker(server.url), RedisBroker(server.url)
 
 
 @asynccontextmanager
-async def hub() -> AsyncIterator[Pair]:
+async def cluster(request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
+    cluster = request.getfixturevalue("shared_cluster")
+    prefix = f"{next(PREFIXES)}:"
+    yield RedisBroker(cluster.url, prefix=prefix), RedisBroker(cluster.url, prefix=prefix)
+
+
+@asynccontextmanager
+async def hub(request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
     with TemporaryDirectory() as folder, HubProcess(Path(folder)) as process:
         yield HubBroker(process.path), HubBroker(process.path)
 
 
+PREFIXES = count()
 # What makes two brokers that are joined, not started yet, and starts the server they need.
-KINDS: dict[str, Callable[[], AbstractAsyncContextManager[Pair]]] = {
+KINDS: dict[str, Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[Pair]]] = {
     "memory": memory,
     "redis": redis,
+    "cluster": cluster,
     "hub": hub,
 }
 
 
+@pytest.fixture(scope="session")
+def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    """A cluster takes seconds until it is one: tests share it, each with a prefix of its own."""
+    cluster = RedisCluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        with ThreadPoolExecutor() as thread:  # for in this one a loop may be running
+            thread.submit(asyncio.run, cluster.start()).result()
+        yield cluster
+    finally:
+        cluster.kill()
+
+
 @pytest.fixture(params=KINDS)
 async def pair(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Process, Process]]:
-    async with KINDS[request.param]() as brokers:
+    async with KINDS[request.param](request) as brokers:
         started: dict[Broker, Process] = {}
         for broker in brokers:
             if broker not in started:
-                started[broker] = Process(broker, Recorder())
+                started[broker] = Process(broker, Recorder(), SETTLING)
                 await broker.start(started[broker].recorder)
         one, other = brokers
         yield started[one], started[other]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from itertools import count
 from typing import Any
 
@@ -42,13 +43,19 @@ class Recorder:
 
 
 class Process:
-    """A broker that has been started, and its receiver."""
+    """A broker that has been started, and its receiver.
 
-    _names = count()
+    ``settling`` are topics, one on each server that the broker uses.
+    """
 
-    def __init__(self, broker: Broker, recorder: Recorder) -> None:
+    _numbers = count()
+
+    def __init__(
+        self, broker: Broker, recorder: Recorder, settling: Iterable[str] = ("settle",)
+    ) -> None:
         self.broker = broker
         self.recorder = recorder
+        self._settling = tuple(settling)
 
     def received(self, topic: str) -> list[Publication]:
         return [each for each in self.recorder.publications if each.topic == topic]
@@ -70,13 +77,15 @@ class Process:
 
     async def settle(self) -> None:
         """Wait until what was under way has arrived, or does not: something later has."""
-        topic = f"settle {next(self._names)}"
-        await self.broker.subscribe(topic)
-        await self.broker.publish(Publication(topic, b"", False), None, "")
-        await self.receive(1, topic)
-        self.broker.unsubscribe(topic)
+        number = b"%d" % next(self._numbers)
+        for topic in self._settling:
+            await self.broker.subscribe(topic)
+            await self.broker.publish(Publication(topic, number, False), None, "")
+            while (await self.receive(1, topic))[-1].payload != number:
+                await self.recorder.changed()
+            self.broker.unsubscribe(topic)
         self.recorder.publications = [
-            each for each in self.recorder.publications if each.topic != topic
+            each for each in self.recorder.publications if each.topic not in self._settling
         ]
 
 

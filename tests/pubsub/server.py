@@ -116,12 +116,16 @@ class RedisServer:
 
 
 def free_port() -> int:
-    """A port that is free, and that no connection gets by itself."""
+    """A port that is free, as is the one 10,000 above it, and that no connection gets by itself.
+
+    Servers of a cluster talk to each other on the latter.
+    """
     while True:
-        port = random.randint(20_000, 30_000)
-        with socket.socket() as sock:
+        port = random.randint(20_000, 22_700)
+        with socket.socket() as sock, socket.socket() as other:
             try:
                 sock.bind(("127.0.0.1", port))
+                other.bind(("127.0.0.1", port + 10_000))
             except OSError:
                 continue
             return port

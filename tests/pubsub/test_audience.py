@@ -408,6 +408,11 @@ class Topics(RuleBasedStateMachine):
         assert self.reading is not None
         assert self.reading.answer is not None
         answer, self.reading = self.reading.answer, None
+        if self.audience.begin_epoch(answer.position):
+            for name in self.listeners.keys() - self.joining.keys():
+                self.listeners[name].last = self.audience.position
+            self.read()
+            return
         found, is_all = self.audience.caught_up(answer)
         assert is_all is (answer.publications is not None)
         if not is_all:

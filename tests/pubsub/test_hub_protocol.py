@@ -35,7 +35,7 @@ ENTER = frame_of(protocol.ENTER, TOPIC, short(b"1"), U8.pack(0), b"Ann")
 HELLO_FRAME = frame_of(HELLO, GREETING.pack(VERSION, 1, NAME))
 
 COMMANDS = [
-    message(b"news", DATA),
+    message(b"news", [DATA]),
     frame_of(protocol.PUBLISH, TOPIC, short(b"key"), RETAINED.pack(10, 300.0), DATA),
     frame_of(protocol.PUBLISH, TOPIC, short(b""), RETAINED.pack(0, 0.0), DATA),
     frame_of(protocol.SUBSCRIBE, TOPIC),
@@ -164,8 +164,8 @@ def test_anything_else_is_refused_or_makes_sense(body: bytes) -> None:
     except ValueError:
         assert witness.publications == []
     hub.forget(connection)
-    hub.receive(witness, message(b"news", DATA))
-    assert witness.publications[-1] == message(b"news", DATA)
+    hub.receive(witness, message(b"news", [DATA]))
+    assert witness.publications[-1] == message(b"news", [DATA])
 
 
 @given(st.sampled_from(COMMANDS), st.integers(0), st.integers(0, 255))
@@ -224,8 +224,8 @@ def test_a_process_that_comes_back_has_one_connection() -> None:
     assert len(witness.publications) == 2  # it has joined and left
     hub.forget(before)
     hub.receive(now, frame_of(protocol.SUBSCRIBE, TOPIC))
-    hub.receive(witness, message(b"news", DATA))
-    assert now.publications == [message(b"news", DATA)]
+    hub.receive(witness, message(b"news", [DATA]))
+    assert now.publications == [message(b"news", [DATA])]
 
 
 def sizes(hub: Hub) -> dict[str, int]:

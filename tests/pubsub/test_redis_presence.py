@@ -142,7 +142,7 @@ async def test_members_come_back_by_themselves_when_all_is_flushed(
 async def test_what_redis_was_not_told_it_is_told_later(
     server: RedisServer, one: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commands, "_MAX_AWAY", 0.1)
+    monkeypatch.setattr(commands, "MAX_AWAY", 0.1)
     await one.broker.enter("room", "1", "Ann")
     server.stop()
     await one.told("lost")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wsproto_async.pubsub import Kind, Position, Publication
 from wsproto_async.pubsub.broker import MAX_PAYLOAD
-from wsproto_async.pubsub.wire import decode, encode
+from wsproto_async.pubsub.wire import decode, decode_all, encode
 
 KEYS = st.text(st.characters(exclude_categories=["Cs"]), max_size=255).filter(
     lambda key: len(key.encode()) <= 255
@@ -32,6 +34,13 @@ def publications(draw: st.DrawFn) -> Publication:
     )
 
 
+def inner(publication: Publication) -> bytes:
+    """What ``decode`` takes, which the length stands before."""
+    data = encode(publication)
+    assert int.from_bytes(data[:4]) == len(data) - 4
+    return data[4:]
+
+
 def fields(publication: Publication) -> dict[str, object]:
     return {name: getattr(publication, name) for name in Publication.__slots__}
 
@@ -39,20 +48,44 @@ def fields(publication: Publication) -> dict[str, object]:
 @given(publications())
 def test_round_trip(publication: Publication) -> None:
     position = Position("a", 7)
-    assert fields(decode("news", encode(publication), position)) == fields(publication.at(position))
+    assert fields(decode("news", inner(publication), position)) == fields(publication.at(position))
+
+
+@given(st.lists(publications(), min_size=1), st.booleans())
+def test_several_follow_each_other(several: list[Publication], have_positions: bool) -> None:
+    data = b"".join(map(encode, several))
+    first = Position("a", 7) if have_positions else None
+    found = decode_all("news", data, first)
+    positions = [Position("a", 7 + number) if first else None for number in range(len(several))]
+    expected = [each.at(position) for each, position in zip(several, positions, strict=True)]
+    assert list(map(fields, found)) == list(map(fields, expected))
+
+
+@given(st.lists(publications(), min_size=1), st.data())
+def test_of_several_the_last_can_be_lacking_as_a_whole_alone(
+    several: list[Publication], data: st.DataObject
+) -> None:
+    ends = list(accumulate(len(encode(each)) for each in several))
+    end = data.draw(st.one_of(st.sampled_from(ends), st.integers(0, ends[-1])))
+    cut = b"".join(map(encode, several))[:end]
+    if end in ends:
+        assert len(decode_all("news", cut)) == ends.index(end) + 1
+    else:
+        with pytest.raises(ValueError, match="cut off"):
+            decode_all("news", cut)
 
 
 @given(publications(), st.data())
 def test_every_beginning_of_one_is_another_or_none(
     publication: Publication, data: st.DataObject
 ) -> None:
-    whole = encode(publication)
+    whole = inner(publication)
     cut = whole[: data.draw(st.integers(0, len(whole)))]
     try:
         shorter = decode("news", cut)
     except ValueError:
         return
-    assert encode(shorter) == cut
+    assert inner(shorter) == cut
 
 
 @given(st.one_of(st.binary(max_size=400), st.binary(max_size=400).map(lambda rest: b"\x01" + rest)))
@@ -65,7 +98,7 @@ def test_garbage(data: bytes) -> None:
         publication = decode("news", data)
     except ValueError:
         return
-    assert encode(publication) == data
+    assert inner(publication) == data
 
 
 @pytest.mark.parametrize(
@@ -89,6 +122,6 @@ def test_what_is_refused_says_why(data: bytes, why: str) -> None:
 
 def test_16_mib_and_no_more() -> None:
     largest = Publication("news", bytes(MAX_PAYLOAD), False, exclude=bytes(16), key="a" * 255)
-    assert len(decode("news", encode(largest)).payload) == MAX_PAYLOAD
+    assert len(decode("news", inner(largest)).payload) == MAX_PAYLOAD
     with pytest.raises(ValueError, match="too large"):
-        decode("news", encode(largest) + b"a")
+        decode("news", inner(largest) + b"a")

@@ -140,10 +140,13 @@ class Intake:
                 missed = await self._broker.read(
                     audience.name, audience.position, audience.options.retention
                 )
-                break
             except BrokerError as exc:
                 self._log.debug("topic %s: %s", one_line(audience.name), one_line(exc))
-            await asyncio.sleep(_AGAIN)
+                await asyncio.sleep(_AGAIN)
+                continue
+            if not audience.begin_epoch(missed.position):
+                break
+            self._gap(audience)  # whatever was published last in the epoch before
         audience.reading = None
         self._caught_up(audience, missed)
 

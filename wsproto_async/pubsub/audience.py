@@ -123,6 +123,15 @@ class Audience(Generic[S]):
         self.is_reading = True
         self._held_before = len(self._held)
 
+    def begin_epoch(self, position: Position) -> bool:
+        """Tell if a history stands in another epoch, whose beginning is what comes next then."""
+        if self.position is None or self.position.epoch == position.epoch:
+            return False
+        self.position = Position(position.epoch, 0)
+        self._recent.clear()
+        self._joiners = dict.fromkeys(self._joiners, 0)
+        return True
+
     def caught_up(self, missed: Missed) -> tuple[list[Publication], bool]:
         """Return what the subscribers have missed, to be taken now, and if that is all of it.
 
@@ -142,13 +151,8 @@ class Audience(Generic[S]):
     def _begin_after(self, position: Position, held: list[Publication]) -> None:
         """Nothing is known of what came before: go on with what is held, or behind ``position``."""
         epoch, offset = position
-        done = 0
-        if self.position is not None:
-            if self.position.epoch == epoch:
-                done = self.position.offset
-            else:
-                self._recent.clear()
-                self._joiners = dict.fromkeys(self._joiners, 0)
+        self.begin_epoch(position)
+        done = 0 if self.position is None else self.position.offset
         offsets = [_offset(each) for each in held if _epoch(each) == epoch and _offset(each) > done]
         self.position = Position(epoch, max(done, min([offset, *(each - 1 for each in offsets)])))
 

@@ -57,17 +57,19 @@ class BrokerConnection(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         """Write at the end of this turn."""
         if not self._output:
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
         self._output.append(data)
 
-    def _flush(self) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(b"".join(self._output))
+    def flush(self) -> None:
+        """Write now."""
+        output = b"".join(self._output)
         self._output.clear()
+        if output and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(output)
 
     def close(self) -> None:
         """Close when all is written."""
-        self._flush()
+        self.flush()
         if self._transport is not None:
             self._transport.close()
 

@@ -20,10 +20,10 @@ def fail(future: asyncio.Future[Any], why: str) -> None:
         future.exception()  # asked for: else it would be logged if nobody else asks
 
 
-def finish(future: asyncio.Future[None]) -> None:
-    """Let a future be done, unless it is or was cancelled."""
+def finish(future: asyncio.Future[_T], result: _T) -> None:
+    """Let a future have its result, unless it is done or cancelled."""
     if not future.done():
-        future.set_result(None)
+        future.set_result(result)
 
 
 def has_succeeded(future: asyncio.Future[Any]) -> bool:

@@ -2,83 +2,123 @@
 
 ::
 
-    version u8 | kind u8 | flags u8 | slow u8 | key length u8 | exclude 16 bytes, if flagged
+    length u32, of what follows
+    | version u8 | kind u8 | flags u8 | slow u8 | key length u8 | exclude 16 bytes, if flagged
     | key | payload
 
 Flags: 1 text, 2 exclude, 4 compress, 8 do not compress. ``slow`` is 0 for what the topic says,
-else the policy's place in the list of policies. The topic and the position stand outside.
+else the policy's place in the list of policies. The topic and the position stand outside: several
+of one topic, whose positions follow each other, stand one behind the other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
+from itertools import repeat
+from struct import Struct
 from typing import Final, get_args
 
 from .broker import MAX_PAYLOAD
-from .publication import Kind, Position, Publication
+from .publication import Kind, Position, Publication, positions
 from .topic import Slow
 
-__all__ = ["decode", "decode_epoch", "encode"]
+__all__ = ["decode", "decode_all", "decode_epoch", "encode", "parts"]
 
 VERSION: Final = 1
-_HEAD: Final = 5
+_LENGTH: Final = Struct("!I")
+_HEAD: Final = Struct("!5B")
+_BEGIN: Final = Struct("!I5B")  # both
 _EXCLUDE: Final = 16
+_MAX_LENGTH: Final = MAX_PAYLOAD + _HEAD.size + _EXCLUDE + 255
 _POLICIES: Final[tuple[str | None, ...]] = (None, *get_args(Slow))
+_SLOW: Final = {policy: number for number, policy in enumerate(_POLICIES)}
 _KINDS: Final = tuple(Kind)
 _COMPRESS: Final = {None: 0, True: 4, False: 8}
 _COMPRESSED: Final = {0: None, 4: True, 8: False}
 
 
 def encode(publication: Publication) -> bytes:
-    """Return the bytes of a publication."""
+    """Return the bytes of a publication, behind their length."""
     key = publication.key.encode()
     exclude = publication.exclude
+    payload = publication.payload
     flags = publication.is_text | (2 if exclude else 0) | _COMPRESS[publication.compress]
-    slow = _POLICIES.index(publication.slow)
-    head = bytes((VERSION, publication.kind, flags, slow, len(key)))
-    return b"".join((head, exclude, key, publication.payload))
+    begin = _BEGIN.pack(
+        _HEAD.size + len(exclude) + len(key) + len(payload),
+        VERSION,
+        publication.kind,
+        flags,
+        _SLOW[publication.slow],
+        len(key),
+    )
+    return b"".join((begin, exclude, key, payload))
+
+
+def parts(data: bytes) -> Iterator[tuple[int, int]]:
+    """Return where the publications begin, behind their length, and end: one at least.
+
+    Raises ValueError if one is cut off.
+    """
+    end, size = 0, len(data)
+    while end < size or not end:
+        begin = end + _LENGTH.size
+        end = begin + _LENGTH.unpack_from(data, end)[0] if begin <= size else begin
+        if end > size:
+            raise ValueError("publication is cut off")
+        yield begin, end
+
+
+def decode_all(topic: str, data: bytes, first: Position | None = None) -> list[Publication]:
+    """Return the publications in ``data``, of which the first is at ``first``.
+
+    Raises ValueError if there is anything else in it.
+    """
+    where = repeat(None) if first is None else positions(first)
+    return [
+        _decode(topic, data, begin, end, position)
+        for (begin, end), position in zip(parts(data), where, strict=False)
+    ]
 
 
 def decode(topic: str, data: bytes, position: Position | None = None) -> Publication:
-    """Return the publication that ``encode`` has made ``data`` of.
+    """Return the publication in ``data``, which begins behind its length.
 
     Raises ValueError for anything else, and for what is too large.
     """
-    if len(data) > MAX_PAYLOAD + _HEAD + _EXCLUDE + 255:
-        raise ValueError(f"publication of {len(data)} bytes is too large")
-    is_text, kind, slow, compress, begin, end = _decode_head(data[:_HEAD])
-    if len(data) < end:
-        raise ValueError("publication is cut off")
-    payload = data[end:]
-    if is_text:
-        payload.decode()  # raises UnicodeDecodeError, which is a ValueError
-    return Publication(
-        topic,
-        payload,
-        is_text,
-        kind=kind,
-        key=data[begin:end].decode(),
-        slow=slow,
-        compress=compress,
-        exclude=data[_HEAD:begin],
-        position=position,
-    )
+    return _decode(topic, data, 0, len(data), position)
 
 
-# Most publications have one of a few heads.
-@lru_cache(maxsize=1024)
-def _decode_head(head: bytes) -> tuple[bool, Kind, str | None, bool | None, int, int]:
-    """Return the flags, and where the key begins and ends."""
-    if len(head) < _HEAD:
+def _decode(
+    topic: str, data: bytes, begin: int, end: int, position: Position | None
+) -> Publication:
+    if end - begin > _MAX_LENGTH:
+        raise ValueError(f"publication of {end - begin} bytes is too large")
+    if end - begin < _HEAD.size:
         raise ValueError("publication is cut off")
-    version, kind, flags, slow, key_length = head
+    version, kind, flags, slow, key_length = _HEAD.unpack_from(data, begin)
     if version != VERSION:
         raise ValueError(f"publication of version {version}")
-    if kind >= len(_KINDS) or slow >= len(_POLICIES) or flags & 0xF0 or flags & 12 == 12:
-        raise ValueError("publication has an unknown kind, flag or policy")
-    begin = _HEAD + (_EXCLUDE if flags & 2 else 0)
-    end = begin + key_length
-    return bool(flags & 1), _KINDS[kind], _POLICIES[slow], _COMPRESSED[flags & 12], begin, end
+    begin += _HEAD.size
+    payload = data[begin:end]
+    publication = Publication(topic, payload, flags & 1 == 1)
+    publication.position = position
+    if kind or slow or key_length or flags > 1:  # few have any
+        if kind >= len(_KINDS) or slow >= len(_POLICIES) or flags & 0xF0 or flags & 12 == 12:
+            raise ValueError("publication has an unknown kind, flag or policy")
+        exclude_end = _EXCLUDE if flags & 2 else 0
+        key_end = exclude_end + key_length
+        if len(payload) < key_end:
+            raise ValueError("publication is cut off")
+        publication.kind = _KINDS[kind]
+        publication.slow = _POLICIES[slow]
+        publication.compress = _COMPRESSED[flags & 12]
+        publication.exclude = payload[:exclude_end]
+        publication.key = payload[exclude_end:key_end].decode()
+        publication.payload = payload[key_end:]
+    if flags & 1:
+        publication.payload.decode()  # raises UnicodeDecodeError, which is a ValueError
+    return publication
 
 
 @lru_cache(maxsize=4096)

@@ -8,12 +8,14 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from ...exceptions import BrokerError
+from ..batches import OVERHEAD, Batches
 from ..broker import Broker, Missed, Receiver, Retention, check_unused
 from ..futures import Tasks
 from ..pages import Page, read_pages
-from ..publication import MAX_OFFSET, Position, Publication
-from ..wire import decode, decode_epoch, encode
-from .commands import Again, Commands
+from ..publication import Position, Publication
+from ..wire import decode_all, encode
+from .command import Again, Ask
+from .commands import Commands
 from .link import Connection, Link
 from .presence import Presence
 from .protocol import (
@@ -23,19 +25,17 @@ from .protocol import (
     PAGE,
     PING,
     POSITION,
-    PUBLISH,
     READ,
-    RETAINED,
     U8,
     U32,
     U64,
     Fields,
     frame_of,
-    message,
     short,
     split_kept,
     topic_end,
 )
+from .publish import Publish, position_of, publish_frame, take_position
 from .subscriptions import Subscriptions
 
 __all__ = ["HubBroker"]
@@ -44,7 +44,6 @@ _T = TypeVar("_T")
 
 _START_TIMEOUT: Final = 10.0  # seconds
 _CLOSE_TIMEOUT: Final = 1.0
-_NO_RETENTION: Final = Retention(0, 0.0)
 
 _log = logging.getLogger("wsproto_async.pubsub")
 
@@ -75,6 +74,7 @@ class HubBroker(Broker):
         self._commands = Commands()
         self._subscriptions = Subscriptions(self._commands)
         self._presence = Presence(self._commands)
+        self._batches = Batches(Publish, self._commands.send, self._commands.flush)
         link = Link(self._path, self)
         self._running = self._loop.create_task(link.run())
         try:
@@ -91,10 +91,9 @@ class HubBroker(Broker):
         if self._receiver is None:
             return
         self._receiver = None
+        self._batches.flush()
         if self._is_up:
-            goodbye: asyncio.Future[None] = self._commands.send(
-                frame_of(GOODBYE), again=Again.NEVER
-            )
+            goodbye = self._commands.ask_now(frame_of(GOODBYE))
             await asyncio.wait([goodbye], timeout=_CLOSE_TIMEOUT)
         self._commands.fail("the broker is closed")
         self._subscriptions.close("the broker is closed")
@@ -108,7 +107,7 @@ class HubBroker(Broker):
         self._commands.linked(connection, run)
         self._subscriptions.restore()
         self._presence.restore(run)
-        restored = self._commands.send(frame_of(PING), again=Again.NEVER, now=True)
+        restored = self._commands.ask_now(frame_of(PING))
         restored.add_done_callback(self._restored)
 
     def _restored(self, restored: asyncio.Future[Any]) -> None:
@@ -129,7 +128,7 @@ class HubBroker(Broker):
             self._receiver.connection_lost(why)
 
     def ping(self) -> None:
-        self._commands.send(frame_of(PING), again=Again.NEVER, now=True)
+        self._commands.ask_now(frame_of(PING))
 
     def received(self, frame: bytes) -> None:
         kind = frame[4]
@@ -149,43 +148,43 @@ class HubBroker(Broker):
                 name, data = frame[6:end], frame[end:]
             else:
                 name, epoch, offset, data = split_kept(frame)
-                position = _position(epoch, offset)
+                position = position_of(epoch, offset)
             topic = self._subscriptions.topics.get(name)
             if topic is None:
                 return  # it was on its way when this process unsubscribed
-            publication = decode(topic, data, position)
+            publications = decode_all(topic, data, position)
         except ValueError as exc:
             receiver.publication_refused(str(exc))
-        else:
-            receiver.publication_received(publication)
+            return
+        for each in publications:
+            if self._receiver is not None:  # whom the one before may have let close the broker
+                receiver.publication_received(each)
 
     # Publications
 
     def publish(
         self, publication: Publication, retention: Retention | None, idempotency_key: str
     ) -> asyncio.Future[Position | None]:
+        if not idempotency_key:
+            return self._batches.add(publication, retention)
+        self._batches.flush()
         data = encode(publication)
-        topic = publication.topic.encode()
-        if retention is None and not idempotency_key:
-            return self._commands.send(message(topic, data), again=Again.NEVER, size=len(data))
-        fields = (
-            short(topic),
-            short(idempotency_key.encode()),
-            RETAINED.pack(*(retention or _NO_RETENTION)),
-            data,
-        )
-        return self._commands.send(
-            frame_of(PUBLISH, *fields),
-            _take_position,
+        command = Ask(
+            publish_frame(publication.topic, retention, idempotency_key, [data]),
+            take_position,
             answer=POSITION,
-            again=Again.SAME_RUN if idempotency_key else Again.NEVER,
-            size=len(data),
+            again=Again.SAME_RUN,
+            size=len(data) + OVERHEAD,
         )
+        self._commands.send(command)
+        return command.future
 
     def subscribe(self, topic: str) -> asyncio.Future[None]:
+        self._batches.flush()
         return self._subscriptions.subscribe(topic)
 
     def unsubscribe(self, topic: str) -> None:
+        self._batches.flush()
         self._subscriptions.unsubscribe(topic)
 
     # Histories
@@ -204,32 +203,24 @@ class HubBroker(Broker):
     def _page(self, topic: str, since: Position | None) -> asyncio.Future[Page]:
         epoch, offset = since or ("", 0)
         fields = (short(topic.encode()), short(epoch.encode()), U64.pack(offset))
-        return self._commands.send(frame_of(READ, *fields), _take_page, answer=PAGE)
+        return self._commands.ask(frame_of(READ, *fields), _take_page, answer=PAGE)
 
     # Presence
 
     def enter(self, topic: str, member_id: str, name: str) -> asyncio.Future[None]:
+        self._batches.flush()
         return self._presence.enter(topic, member_id, name)
 
     def leave(self, topic: str, member_id: str) -> asyncio.Future[None]:
+        self._batches.flush()
         return self._presence.leave(topic, member_id)
 
     def members(self, topic: str) -> asyncio.Future[dict[str, str]]:
         return self._presence.members(topic)
 
 
-def _position(epoch: bytes, offset: int) -> Position | None:
-    if offset > MAX_OFFSET:
-        raise ValueError("not an offset")
-    return Position(decode_epoch(epoch), offset) if epoch else None
-
-
-def _take_position(fields: Fields) -> Position | None:
-    return _position(fields.short(), *fields.take(U64))
-
-
 def _take_page(fields: Fields) -> Page:
-    position = _take_position(fields)
+    position = take_position(fields)
     if position is None:
         raise ValueError("no position")
     (is_there,) = fields.take(U8)

@@ -9,29 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from enum import Enum
 from typing import Any, Final
 
-from ..futures import fail
+from .command import MORE, Again, Ask, Command
 from .link import Connection
 from .protocol import DONE, U32, Fields, FrameError
 
-__all__ = ["MORE", "Again", "Commands"]
+__all__ = ["Commands"]
 
 _MAX_WAITING: Final = 2**24  # bytes of publications that are not answered yet: 16 MiB
 _MAX_AWAY: Final = 10.0  # seconds
-_OVERHEAD: Final = 256  # bytes of a command beside its payload
-
-MORE: Final[Any] = object()
-"""What ``convert`` returns if the answer goes on in another frame."""
-
-
-class Again(Enum):
-    """If a command that was not answered is written again on the next connection."""
-
-    NEVER = "it fails"
-    ALWAYS = "it is safe"
-    SAME_RUN = "it is safe where the hub has not started anew, since it forgets keys"
 
 
 class Commands:
@@ -42,8 +29,8 @@ class Commands:
         self._connection: Connection | None = None
         self._run = b""
         self._is_open = False
-        self._written: deque[_Command] = deque()
-        self._waiting: deque[_Command] = deque()
+        self._written: deque[Command] = deque()
+        self._waiting: deque[Command] = deque()
         self._size = 0
         self._failing: str | None = None  # why all commands fail at once
         self._away: asyncio.TimerHandle | None = None
@@ -56,7 +43,7 @@ class Commands:
         return self._connection is not None
 
     def linked(self, connection: Connection, run: bytes) -> None:
-        """There is a connection; until ``open`` only what is sent ``now`` is written."""
+        """There is a connection; until ``open`` only what is written that ``ask_now`` sends."""
         self._connection = connection
         self._run = run
 
@@ -102,42 +89,48 @@ class Commands:
 
     # Commands
 
-    def send(
+    def send(self, command: Command) -> None:
+        """Send a command when all is restored, or let it fail."""
+        size = command.size
+        if self._failing is not None:
+            command.fail(self._failing)
+        elif size and self._size and self._size + size > _MAX_WAITING:
+            command.fail("too much is waiting for the broker")
+        else:
+            self._size += size
+            if self._is_open:
+                self._write(command)
+            else:
+                self._waiting.append(command)
+
+    def ask(
         self,
         frame: bytes,
         convert: Callable[[Fields], Any] | None = None,
         *,
         answer: int = DONE,
-        again: Again = Again.ALWAYS,
-        now: bool = False,
-        size: int = 0,
     ) -> asyncio.Future[Any]:
-        """Send a command; the future has what ``convert`` makes of the ``answer``.
+        """Send a command that may be written again; the future has the answer."""
+        command = Ask(frame, convert, answer=answer)
+        self.send(command)
+        return command.future
 
-        ``size`` is what counts against the limit: of a publication, its bytes.
-        """
-        future: asyncio.Future[Any] = self._loop.create_future()
-        if self._failing is not None and not now:
-            fail(future, self._failing)
-            return future
-        if size:
-            size += _OVERHEAD
-            if self._size and self._size + size > _MAX_WAITING:
-                fail(future, "too much is waiting for the broker")
-                return future
-            self._size += size
-        command = _Command(frame, convert, answer, again, size, future)
-        if self._is_open or now:
-            self._write(command)
-        else:
-            self._waiting.append(command)
-        return future
+    def ask_now(self, frame: bytes) -> asyncio.Future[Any]:
+        """Write a command before all that waits for a connection; the future has the answer."""
+        command = Ask(frame, again=Again.NEVER)
+        self._write(command)
+        return command.future
 
-    def _write(self, command: _Command) -> None:
+    def _write(self, command: Command) -> None:
         assert self._connection is not None
         command.run = self._run
         self._written.append(command)
-        self._connection.write(command.frame)
+        self._connection.write(command.pack())
+
+    def flush(self) -> None:
+        """Let what is written leave before the end of this turn."""
+        if self._connection is not None:
+            self._connection.flush()
 
     # Answers
 
@@ -153,15 +146,11 @@ class Commands:
             return
         if not self._written:
             raise FrameError(f"frame of type {kind}, which nobody waits for")
-        command = self._written[0]
-        if command.convert is None:
-            result = None
-        else:
-            try:
-                result = command.convert(fields)
-            except ValueError as exc:
-                self._fail(self._written.popleft(), "the hub has answered what it should not")
-                raise FrameError(str(exc)) from exc
+        try:
+            result = self._written[0].convert(fields)
+        except ValueError as exc:
+            self._fail(self._written.popleft(), "the hub has answered what it should not")
+            raise FrameError(str(exc)) from exc
         if result is not MORE:
             self._answer(kind, result)
 
@@ -171,32 +160,10 @@ class Commands:
             self._fail(command, "the hub has answered something else")
             raise FrameError(f"an answer of type {kind} to something else")
         self._size -= command.size
-        if not command.future.done():
-            command.future.set_result(result)
+        command.finish(result)
 
-    def _fail(self, command: _Command, why: str) -> None:
+    def _fail(self, command: Command, why: str) -> None:
         self._size -= command.size
         if command.size and command.run:
             why = f"may have been published: {why}"
-        fail(command.future, why)
-
-
-class _Command:
-    __slots__ = ("again", "answer", "convert", "frame", "future", "run", "size")
-
-    def __init__(
-        self,
-        frame: bytes,
-        convert: Callable[[Fields], Any] | None,
-        answer: int,
-        again: Again,
-        size: int,
-        future: asyncio.Future[Any],
-    ) -> None:
-        self.frame = frame
-        self.convert = convert
-        self.answer = answer
-        self.again = again
-        self.size = size
-        self.future = future
-        self.run = b""  # of the hub that it was written to
+        command.fail(why)

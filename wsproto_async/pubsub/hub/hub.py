@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from ..broker import Missed, Retention
 from ..history import Histories
 from ..publication import Kind, Position, Publication
-from ..wire import encode
+from ..wire import encode, parts
 from .protocol import (
     DONE,
     ENTER,
@@ -146,28 +146,36 @@ class Hub:
     # Publications
 
     def _publish(self, process: Process, frame: bytes) -> None:
-        topic, key, size, age, publication = split_publish(frame)
+        topic, key, size, age, data = split_publish(frame)
         name = topic[1:].decode()
         now = monotonic()
         earlier = self._histories.published(name, key, now) if key else None
         if earlier is not None:
             process.answer(frame_of(POSITION, _position(earlier[0])))
             return
-        position = None
+        first = None
         if size:
             if not (age > 0 and math.isfinite(age)):
                 raise FrameError("no age")
-            # What it is made of is not looked into: it is kept as the payload of another.
-            kept = Publication(name, publication, False)
-            position = self._histories.append(kept, Retention(size, age), now).position
+            first = self._keep(name, data, Retention(size, age), now)
         if key:
-            self._histories.remember(name, key, position, now)
-        where = _position(position)
-        if position is None:
-            self._deliver(topic[1:], message(topic[1:], publication))
+            self._histories.remember(name, key, first, now)
+        where = _position(first)
+        if first is None:
+            self._deliver(topic[1:], message(topic[1:], [data]))
         else:
-            self._deliver(topic[1:], frame_of(KEPT, topic, where, publication))
+            self._deliver(topic[1:], frame_of(KEPT, topic, where, data))
         process.answer(frame_of(POSITION, where))
+
+    def _keep(self, topic: str, data: bytes, retention: Retention, now: float) -> Position | None:
+        """Keep publications; return the position of the first."""
+        first = None
+        for begin, end in parts(data):
+            # What it is made of is not looked into: it is kept as the payload of another.
+            publication = Publication(topic, data[begin:end], False)
+            kept = self._histories.append(publication, retention, now)
+            first = first or kept.position
+        return first
 
     def _deliver(self, topic: bytes, frame: bytes) -> None:
         for subscriber in self._subscribers.get(topic, ()):
@@ -246,7 +254,7 @@ class Hub:
 
     def _tell(self, topic: bytes, kind: Kind, member: str, name: bytes) -> None:
         told = Publication("", name, True, kind=kind, key=member)
-        self._deliver(topic, message(topic, encode(told)))
+        self._deliver(topic, message(topic, [encode(told)]))
 
     def _tell_members(self, process: Process, frame: bytes) -> None:
         fields = Fields(frame)

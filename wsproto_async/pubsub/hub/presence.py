@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
-from .commands import MORE, Again, Commands
+from .command import MORE
+from .commands import Commands
 from .protocol import ENTER, FIRST, LAST, LEAVE, MEMBERS, U8, U32, Fields, frame_of, short
 
 __all__ = ["Presence"]
@@ -53,7 +54,7 @@ class Presence:
 
     def members(self, topic: str) -> asyncio.Future[dict[str, str]]:
         """See ``Broker``."""
-        return self._commands.send(
+        return self._commands.ask(
             frame_of(MEMBERS, short(topic.encode())), _collect(), answer=MEMBERS
         )
 
@@ -61,9 +62,8 @@ class Presence:
         self, topic: str, member_id: str, member: _Member, *, now: bool = False
     ) -> asyncio.Future[None]:
         fields = (_where(topic, member_id), U8.pack(member.is_told), member.name.encode())
-        future = self._commands.send(
-            frame_of(ENTER, *fields), again=Again.NEVER if now else Again.ALWAYS, now=now
-        )
+        ask = self._commands.ask_now if now else self._commands.ask
+        future = ask(frame_of(ENTER, *fields))
         future.add_done_callback(partial(self._entered, member))
         return future
 
@@ -72,11 +72,8 @@ class Presence:
             member.is_told = True
 
     def _leave(self, topic: str, member_id: str, *, now: bool = False) -> asyncio.Future[None]:
-        future = self._commands.send(
-            frame_of(LEAVE, _where(topic, member_id)),
-            again=Again.NEVER if now else Again.ALWAYS,
-            now=now,
-        )
+        ask = self._commands.ask_now if now else self._commands.ask
+        future = ask(frame_of(LEAVE, _where(topic, member_id)))
         future.add_done_callback(partial(self._left, (topic, member_id)))
         return future
 

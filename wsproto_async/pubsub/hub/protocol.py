@@ -15,13 +15,13 @@ of any length that goes to the end of the frame:
 command     fields                               answer
 =========== ==================================== ==================================================
 HELLO       version u8, pid u32, 16 bytes        WELCOME: version u8, run 8 bytes
-MESSAGE     topic*, publication                  DONE: count u32
-PUBLISH     topic*, key*, size u32, age f64,     POSITION: epoch*, offset u64
-            publication
+MESSAGE     topic*, publications                 DONE: count u32
+PUBLISH     topic*, key*, size u32, age f64,     POSITION, of the first: epoch*, offset u64
+            publications
 SUBSCRIBE   topic*                               DONE
 UNSUBSCRIBE topic*                               DONE
 READ        topic*, epoch*, offset u64           PAGE: epoch*, offset u64, u8 if all is there, and
-                                                 publications, each behind its length u32
+                                                 publications
 ENTER       topic*, id*, u8 if silent, name      DONE
 LEAVE       topic*, id*                          DONE
 MEMBERS     topic*                               MEMBERS, as often as it takes: flags u8, and
@@ -30,8 +30,9 @@ PING                                             DONE
 GOODBYE                                          DONE, when nothing is left of the process
 =========== ==================================== ==================================================
 
-Publications are MESSAGE, as it came, or KEPT: topic*, epoch*, offset u64, publication. A size of 0
-is no retention, an empty epoch no position, an empty key no key. Flags: 1 first, 2 last.
+Publications are MESSAGE, as it came, or KEPT: topic*, epoch*, offset u64 of the first,
+publications. Each of them stands behind its length u32. A size of 0 is no retention, an empty epoch
+no position, an empty key no key. Flags: 1 first, 2 last.
 """
 
 from __future__ import annotations
@@ -135,10 +136,10 @@ def short(text: bytes) -> bytes:
     return bytes((len(text),)) + text
 
 
-def message(topic: bytes, publication: bytes) -> bytes:
+def message(topic: bytes, publications: list[bytes]) -> bytes:
     """Return a MESSAGE."""
-    length = 2 + len(topic) + len(publication)
-    return b"".join((_MESSAGE.pack(length, MESSAGE, len(topic)), topic, publication))
+    length = 2 + len(topic) + sum(map(len, publications))
+    return b"".join((_MESSAGE.pack(length, MESSAGE, len(topic)), topic, *publications))
 
 
 def topic_end(frame: bytes) -> int:
@@ -150,7 +151,7 @@ def topic_end(frame: bytes) -> int:
 
 
 def split_publish(frame: bytes) -> tuple[bytes, str, int, float, bytes]:
-    """Return the topic behind its length, key, size, age and publication of a PUBLISH.
+    """Return the topic behind its length, key, size, age and publications of a PUBLISH.
 
     Raises ValueError if it is none.
     """
@@ -164,7 +165,7 @@ def split_publish(frame: bytes) -> tuple[bytes, str, int, float, bytes]:
 
 
 def split_kept(frame: bytes) -> tuple[bytes, bytes, int, bytes]:
-    """Return the topic, epoch, offset and publication of a KEPT; raises FrameError."""
+    """Return the topic, epoch, offset and publications of a KEPT; raises FrameError."""
     end = topic_end(frame)
     epoch_end = end + 1 + frame[end] if end < len(frame) else end
     begin = epoch_end + U64.size

@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 
 from ..futures import fail, finish
-from .commands import Again, Commands
+from .commands import Commands
 from .protocol import SUBSCRIBE, UNSUBSCRIBE, frame_of, short
 
 __all__ = ["Subscriptions"]
@@ -37,7 +37,7 @@ class Subscriptions:
         if self.topics.pop(name, None) is None:
             return
         if self._commands.is_linked:
-            self._commands.send(frame_of(UNSUBSCRIBE, short(name)), again=Again.NEVER, now=True)
+            self._commands.ask_now(frame_of(UNSUBSCRIBE, short(name)))
         _done(self._futures.pop(name, []))
 
     def restore(self) -> None:
@@ -59,9 +59,7 @@ class Subscriptions:
             for future in futures:
                 fail(future, self._closed)
         elif self._commands.is_linked:
-            confirmed = self._commands.send(
-                frame_of(SUBSCRIBE, short(name)), again=Again.NEVER, now=True
-            )
+            confirmed = self._commands.ask_now(frame_of(SUBSCRIBE, short(name)))
             confirmed.add_done_callback(partial(self._confirmed, name, futures))
         else:
             self._futures.setdefault(name, []).extend(futures)
@@ -77,4 +75,4 @@ class Subscriptions:
 
 def _done(futures: list[asyncio.Future[None]]) -> None:
     for future in futures:
-        finish(future)
+        finish(future, None)

@@ -9,19 +9,20 @@ from functools import lru_cache, partial
 from typing import Any, Final, TypeVar
 
 from ...exceptions import BrokerError
+from ..batches import OVERHEAD, Batches
 from ..broker import IDEMPOTENCY_AGE, Broker, Missed, Receiver, Retention, check_unused
 from ..futures import Tasks, fail
 from ..pages import Page, read_pages
 from ..publication import Position, Publication
-from ..wire import decode, decode_epoch, encode
+from ..wire import decode_all, encode
 from .address import Address
-from .call import Call
-from .commands import Commands, Repeat
-from .link import Link
+from .call import PUBLISH, Call
+from .cluster import Cluster
+from .command import Ask, Repeat
 from .names import Names
 from .presence import Presence
-from .scripts import PUBLISH, READ
-from .subscriptions import Subscriptions
+from .publish import Publish, position
+from .scripts import KEEP, READ
 
 __all__ = ["RedisBroker"]
 
@@ -29,9 +30,6 @@ _T = TypeVar("_T")
 
 _START_TIMEOUT: Final = 10.0  # seconds
 _CLOSE_TIMEOUT: Final = 1.0
-
-# What begins so is not going to change while a server starts.
-_FINAL: Final = ("NOAUTH", "NOPERM", "WRONGPASS", "ERR AUTH", "ERR DB index")
 
 _log = logging.getLogger("wsproto_async.pubsub")
 
@@ -45,9 +43,10 @@ class RedisBroker(Broker):
       publishes: servers that share nothing need prefixes of their own.
     - ``ssl``: the context for ``rediss://``; by default certificates and names are checked.
 
-    Needs Redis 6 or newer, or Valkey, as one server, which may have replicas; not a cluster. A
-    history ends, and who has missed something is told so, when that server restarts or another
-    takes over: it may lack what was written last.
+    Needs Redis 6 or newer, or Valkey: one server, which may have replicas, or a cluster, of which
+    the URL names any server; its others are found by themselves, and the topics divided among them.
+    A history ends, and who has missed something is told so, when its server restarts, another takes
+    over, or it gets the topic from another: it may lack what was written last.
 
     Raises ValueError for what cannot be.
     """
@@ -74,124 +73,103 @@ class RedisBroker(Broker):
         check_unused(self._receiver)
         self._loop = asyncio.get_running_loop()
         self._receiver = receiver
-        self._down: set[str] = {"commands", "subscriptions"}
         self._is_started = False
-        self._commands = Commands(lambda why: self._linked("commands", why))
-        self._subscriptions = Subscriptions(
-            lambda why: self._linked("subscriptions", why), self._arrived
-        )
-        self._presence = Presence(self._commands, self._names)
-        self._settled = asyncio.Event()
-        self._failure: Exception | None = None
-        links = [
-            Link(self._address, owner.greeting, owner, self._failed)
-            for owner in (self._commands, self._subscriptions)
-        ]
-        self._running = [self._loop.create_task(link.run()) for link in links]
+        self._cluster = Cluster(self._address, self._linked, self._arrived)
+        self._presence = Presence(self._cluster, self._names)
+        self._batches = Batches(self._begin, self._cluster.send, self._cluster.flush)
         try:
             async with asyncio.timeout(_START_TIMEOUT):
-                await self._settled.wait()
-        except TimeoutError:
-            pass  # told below
+                await self._cluster.start()
+            self._is_started = True
+        except (BrokerError, TimeoutError) as exc:
+            why = f"cannot use Redis at {self._address}: {self._cluster.failure}"
+            raise BrokerError(why) from exc
         finally:
-            if self._down:
+            if not self._is_started:
                 await self.close()
-        if self._down:
-            why = str(self._failure or "") or "silent"
-            raise BrokerError(f"cannot use Redis at {self._address}: {why}") from self._failure
-        self._is_started = True
-        self._running.append(self._loop.create_task(self._presence.run()))
+        self._looking = self._loop.create_task(self._presence.run())
 
     async def close(self) -> None:
         if self._receiver is None:
             return
         self._receiver = None
-        running = self._running
         if self._is_started:
-            running.pop().cancel()  # presence
+            self._looking.cancel()
             try:
                 async with asyncio.timeout(_CLOSE_TIMEOUT):
                     await self._presence.leave_all()
             except (BrokerError, TimeoutError):
                 pass  # others find out
-        self._commands.fail("the broker is closed")
-        self._subscriptions.close("the broker is closed")
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        self._batches.flush()
+        await self._cluster.close("the broker is closed")
         await self._tasks.wait()
 
-    def _linked(self, link: str, why: str | None) -> None:
-        was_up = not self._down
-        (self._down.discard if why is None else self._down.add)(link)
-        if self._receiver is None or was_up is not bool(self._down):
+    def _linked(self, why: str | None) -> None:
+        if self._receiver is None or not self._is_started:
             return
         if why is not None:
             _log.warning("lost Redis at %s: %s", self._address, why)
             self._receiver.connection_lost(why)
             return
-        self._settled.set()
-        if self._is_started:
-            _log.info("Redis at %s is back", self._address)
-            self._presence.look()
-            self._receiver.connection_made()
-        self._subscriptions.confirm()
-
-    def _failed(self, exc: Exception) -> None:
-        self._failure = exc
-        is_final = isinstance(exc, BrokerError) or str(exc).startswith(_FINAL)
-        if is_final and not self._is_started:
-            self._settled.set()
+        _log.info("Redis at %s is back", self._address)
+        self._presence.look()
+        self._receiver.connection_made()
 
     # Publications
 
     def publish(
         self, publication: Publication, retention: Retention | None, idempotency_key: str
     ) -> asyncio.Future[Position | None]:
-        topic = publication.topic
+        if not idempotency_key:
+            return self._batches.add(publication, retention)
+        self._batches.flush()
+        call = self._call(publication.topic, retention, idempotency_key)
+        future: asyncio.Future[Position | None] = self._loop.create_future()
         data = encode(publication)
-        commands = self._commands
-        if idempotency_key:
-            call = self._call(topic, retention, idempotency_key)
-            return commands.send(call, _position, data, repeat=Repeat.SAME_RUN)
+        size = len(data) + OVERHEAD
+        budget = self._cluster.budget
+        self._cluster.send(Ask(call, position, future, budget, data, size, Repeat.SAME_RUN))
+        return future
+
+    def _begin(self, topic: str, retention: Retention | None) -> Publish:
         call = self._call_again(topic, retention)
-        if retention is None:
-            return commands.send(call, _none, b"\n" + data, repeat=Repeat.NEVER)
-        return commands.send(call, _position, data, repeat=Repeat.NEVER)
+        return Publish(topic, retention, call, self._cluster.budget)
 
     def _call(self, topic: str, retention: Retention | None, idempotency_key: str) -> Call:
-        """What publishes; its data comes last."""
+        """What publishes; the data comes last: publications, each behind its length."""
         names = self._names
         channel = names.channel(topic)
         if retention is None and not idempotency_key:
-            return Call("PUBLISH", channel)
-        keys = [names.head(topic), names.stream(topic)]
+            return Call(PUBLISH, channel)
+        keys = [names.head(topic), names.kept(topic)]
         if idempotency_key:
             keys.append(names.idempotency(topic, idempotency_key))
         size, age = (0, 0) if retention is None else (retention.size, _milliseconds(retention.age))
         key_age = _milliseconds(IDEMPOTENCY_AGE)
-        return Call(len(keys), *keys, channel, size, age, key_age, script=PUBLISH)
+        return Call(len(keys), *keys, channel, size, age, key_age, script=KEEP)
 
     def subscribe(self, topic: str) -> asyncio.Future[None]:
         if self._receiver is None:
             return self._closed()
-        return self._subscriptions.subscribe(topic, self._names.channel(topic))
+        return self._cluster.subscribe(topic, self._names.channel(topic))
 
     def unsubscribe(self, topic: str) -> None:
-        self._subscriptions.unsubscribe(self._names.channel(topic))
+        self._cluster.unsubscribe(self._names.channel(topic))
 
     def _arrived(self, topic: str, data: bytes) -> None:
         if self._receiver is None:
             return
-        position, newline, encoded = data.partition(b"\n")
+        first, newline, encoded = data.partition(b"\n")
         try:
             if not newline:
                 raise ValueError("publication is cut off")
-            publication = decode(topic, encoded, _position(position))
+            publications = decode_all(topic, encoded, position(first))
         except ValueError as exc:
             self._receiver.publication_refused(str(exc))
-        else:
-            self._receiver.publication_received(publication)
+            return
+        for each in publications:
+            if self._receiver is not None:  # whom the one before may have let close the broker
+                self._receiver.publication_received(each)
 
     # Histories
 
@@ -210,18 +188,20 @@ class RedisBroker(Broker):
     ) -> asyncio.Future[Page]:
         names = self._names
         size, age = retention.size, _milliseconds(retention.age)
-        keys = (names.head(topic), names.stream(topic))
+        keys = (names.head(topic), names.kept(topic))
         since = since or Position("", 0)
-        return self._commands.send(Call(2, *keys, *since, size, age, script=READ), _missed)
+        return self._cluster.ask(Call(2, *keys, *since, size, age, script=READ), _missed)
 
     # Presence
 
     def enter(self, topic: str, member_id: str, name: str) -> asyncio.Future[None]:
         if self._receiver is None:
             return self._closed()
+        self._batches.flush()
         return self._presence.enter(topic, member_id, name)
 
     def leave(self, topic: str, member_id: str) -> asyncio.Future[None]:
+        self._batches.flush()
         return self._presence.leave(topic, member_id)
 
     def members(self, topic: str) -> asyncio.Future[dict[str, str]]:
@@ -239,21 +219,8 @@ def _milliseconds(seconds: float) -> int:
     return max(1, round(seconds * 1000))
 
 
-def _none(reply: Any) -> None:
-    return None
-
-
-def _position(text: bytes) -> Position | None:
-    if not text:
-        return None
-    epoch, _, offset = text.partition(b":")
-    if not offset.isdigit() or len(offset) > 16:
-        raise ValueError("not a position")
-    return Position(decode_epoch(epoch), int(offset))
-
-
 def _missed(reply: list[Any]) -> Page:
-    position = _position(reply[0])
-    if position is None:
+    where = position(reply[0])
+    if where is None:
         raise ValueError("no position")
-    return position, reply[1] if len(reply) > 1 else None
+    return where, reply[1] if len(reply) > 1 else None

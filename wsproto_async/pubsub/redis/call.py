@@ -1,4 +1,4 @@
-"""Commands as values: packed when they are written, since scripts get the name of the server's run.
+"""Commands as values: packed when they are written, since they depend on the server's run.
 
 Of what is called often, with other data each time, all but the data is packed once.
 """
@@ -10,11 +10,16 @@ from typing import Final, TypeAlias, cast
 
 import hiredis
 
+from .run import Run
 from .scripts import Script
+from .slots import slot_of
 
-__all__ = ["Arguments", "Call", "pack"]
+__all__ = ["PUBLISH", "Arguments", "Call", "pack"]
 
 Arguments: TypeAlias = tuple[str | bytes | int, ...]
+
+PUBLISH: Final = "PUBLISH"
+"""Of a call, the command that publishes on a channel, by whatever name the server has it."""
 
 _EMPTY: Final = b"0\r\n\r\n"  # what ends a command whose last argument is empty, after the "$"
 
@@ -24,29 +29,34 @@ pack = cast("Callable[[Arguments], bytes]", hiredis.pack_command)  # whose types
 class Call:
     """A command, or with ``script`` what follows the digest: how many keys, the keys, the rest.
 
-    A script gets the name of the server's run after the keys.
+    Either way the second is a key or a channel, by which a cluster divides its work. A script gets
+    the name of the server's run after the keys, and then what publishes.
     """
 
-    __slots__ = ("_arguments", "_head", "_script", "_server")
+    __slots__ = ("_arguments", "_head", "_run", "_script", "slot")
 
     def __init__(self, *arguments: str | bytes | int, script: Script | None = None) -> None:
         self._arguments = arguments
         self._script = script
-        self._server: str | None = None
+        self._run: Run | None = None
         self._head = b""
+        self.slot = slot_of(arguments[1]) if len(arguments) > 1 else 0
+        """Where a cluster has it."""
 
-    def pack(self, server: str, data: bytes | None) -> bytes:
-        """Return the bytes of the call; ``data``, if not None, is its last argument."""
-        if data is None:
-            return pack(self._complete(server))
-        if server != self._server:
-            self._server = server
-            self._head = pack((*self._complete(server), b"")).removesuffix(_EMPTY)
-        return b"%b%d\r\n%b\r\n" % (self._head, len(data), data)
+    def pack(self, run: Run) -> bytes:
+        """Return the bytes of the call."""
+        return pack(self._complete(run))
 
-    def _complete(self, server: str) -> Arguments:
+    def pack_with(self, run: Run, last: bytes) -> bytes:
+        """Return the bytes of the call with one more argument."""
+        if run is not self._run:
+            self._run = run
+            self._head = pack((*self._complete(run), b"")).removesuffix(_EMPTY)
+        return b"%b%d\r\n%b\r\n" % (self._head, len(last), last)
+
+    def _complete(self, run: Run) -> Arguments:
         script, arguments = self._script, self._arguments
         if script is None:
-            return arguments
+            return (run.publish, *arguments[1:]) if arguments[0] == PUBLISH else arguments
         keys = 1 + int(arguments[0])
-        return ("EVALSHA", script.digest, *arguments[:keys], server, *arguments[keys:])
+        return ("EVALSHA", script.digest, *arguments[:keys], run.id, run.publish, *arguments[keys:])

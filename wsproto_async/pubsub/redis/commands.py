@@ -1,4 +1,4 @@
-"""Commands to Redis, and the replies in the same order, over a link.
+"""Commands to a server, and the replies in the same order, over a link.
 
 Without a connection commands wait for one, for 10 s; then all fail at once until it is back. What
 had been written and was not answered when a connection ended is written again, if that is safe:
@@ -10,74 +10,66 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from enum import Enum
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import hiredis
 
-from ...exceptions import BrokerError
-from ..futures import fail
 from .call import Arguments, Call
+from .command import Ask, Budget, Command, Repeat
 from .connection import Connection
+from .run import ELSEWHERE, INFO, Run
 from .scripts import Script
 
-__all__ = ["Commands", "Repeat"]
+__all__ = ["MAX_AWAY", "Commands"]
 
-_MAX_WAITING: Final = 2**24  # bytes of publications that are not answered yet: 16 MiB
-_MAX_AWAY: Final = 10.0  # seconds
-_OVERHEAD: Final = 256  # bytes of a command beside its payload
+MAX_AWAY: Final = 10.0
+"""Seconds for which commands wait for a connection."""
 
-_T = TypeVar("_T")
-
-
-class Repeat(Enum):
-    """When a command is written again that was not answered."""
-
-    NEVER = 0
-    SAME_RUN = 1
-    ALWAYS = 2
+_NO_RUN: Final = Run("", False, False)
 
 
 class Commands:
     """The owner of the link that commands take."""
 
-    def __init__(self, on_link: Callable[[str | None], None]) -> None:
-        """``on_link`` is called with None when the link is there, and why when it is not."""
+    def __init__(
+        self,
+        on_link: Callable[[str | None], None],
+        on_elsewhere: Callable[[Command], None],
+    ) -> None:
+        """``on_link`` is called with None when the link is there, and why when it is not.
+
+        ``on_elsewhere`` is called with each command that this server cannot be asked, in order.
+        """
         self._loop = asyncio.get_running_loop()
         self._on_link = on_link
+        self._on_elsewhere = on_elsewhere
         self._connection: Connection | None = None
-        self._server = ""
+        self._run = _NO_RUN
         self._is_holding = False  # what comes waits until all that was written is answered
         self._refused_in_turn = 0
-        self._written: deque[_Command] = deque()
-        self._waiting: deque[_Command] = deque()
-        self._size = 0
+        self._written: deque[Command] = deque()
+        self._waiting: deque[Command] = deque()
         self._failing: str | None = None  # why all commands fail at once
         self._away: asyncio.TimerHandle | None = None
+        self._own_budget = Budget()
 
     # What the link tells
 
     @property
     def greeting(self) -> list[Arguments]:
         """What is sent on a new connection."""
-        return [("INFO", "server"), *(script.load for script in Script.all)]
+        return [INFO, *(script.load for script in Script.all)]
 
     def check(self, replies: list[Any]) -> None:
-        info = _info(replies[0])
-        if "cluster" in (info.get("redis_mode"), info.get("server_mode")):  # the latter is Valkey's
-            raise BrokerError("it is a node of a cluster")
-        if "run_id" not in info:
-            raise BrokerError("it does not tell its run_id")
+        Run.parse(replies[0])
 
     def linked(self, connection: Connection, replies: list[Any]) -> None:
         self._connection = connection
-        server = _info(replies[0])["run_id"]
-        if server != self._server:
-            self._server = server
+        before, self._run = self._run, Run.parse(replies[0])
+        if self._run.id != before.id:
             self._fail_written("may have been published: the server is another")
         self._failing = None
-        if self._away is not None:
-            self._away.cancel()
+        self._stop_clock()
         connection.on_reply = self._replied
         connection.on_silence = self._ping
         self._on_link(None)
@@ -86,61 +78,83 @@ class Commands:
     def unlinked(self, why: str) -> None:
         self._connection = None
         self._is_holding = False
+        self._waiting.extendleft(reversed(self._take_written(why)))
+        if self._failing is None:
+            self._away = self._loop.call_later(MAX_AWAY, self.fail, f"no connection: {why}")
+            self._on_link(why)
+
+    def _take_written(self, why: str) -> list[Command]:
+        """Return what is written again; the rest fails."""
         again = []
         for command in self._written:
             if command.repeat is Repeat.NEVER:
-                self._fail(command, f"may have been published: {why}")
+                command.fail(f"may have been published: {why}")
             else:
-                command.is_written = True
                 again.append(command)
         self._written.clear()
-        self._waiting.extendleft(reversed(again))
-        if self._failing is None:
-            self._away = self._loop.call_later(_MAX_AWAY, self.fail, f"no connection: {why}")
-            self._on_link(why)
+        return again
+
+    def _stop_clock(self) -> None:
+        if self._away is not None:
+            self._away.cancel()
+            self._away = None
 
     # Commands
 
-    def send(
-        self,
-        call: Call,
-        convert: Callable[[Any], _T],
-        data: bytes | None = None,
-        *,
-        repeat: Repeat = Repeat.ALWAYS,
-    ) -> asyncio.Future[_T]:
-        """Send a command; the future has what ``convert`` makes of the reply.
-
-        ``data`` is its last argument, which counts against the limit.
-        """
-        size = 0 if data is None else len(data) + _OVERHEAD
-        command = _Command(call, data, size, convert, self._loop.create_future(), repeat)
+    def put(self, command: Command) -> None:
+        """Write a command, or let it wait."""
         if self._failing is not None:
-            fail(command.future, self._failing)
-            return command.future
-        if size:
-            if self._size and self._size + size > _MAX_WAITING:
-                fail(command.future, "too much is waiting for the broker")
-                return command.future
-            self._size += size
-        if self._connection is None or self._is_holding:
+            command.fail(self._failing)
+        elif self._connection is None or self._is_holding:
             self._waiting.append(command)
         else:
             self._write(self._connection, command)
-        return command.future
+
+    def flush(self) -> None:
+        """Let what is written leave before the end of this turn."""
+        if self._connection is not None:
+            self._connection.flush()
+
+    async def settle(self) -> None:
+        """Wait until all that has been written is answered, or the connection is over."""
+        if self._connection is None:
+            return
+        ping = self._own(Call("PING"))
+        self._write(self._connection, ping)
+        ended = self._connection.ended
+        await asyncio.wait((ping.future, ended), return_when=asyncio.FIRST_COMPLETED)
+
+    def give_up(self, is_here: Callable[[Command], bool]) -> list[Command]:
+        """Return what waits and is not for this server any more."""
+        waiting, self._waiting = self._waiting, deque()
+        elsewhere: list[Command] = []
+        for command in waiting:
+            (self._waiting if is_here(command) else elsewhere).append(command)
+        return elsewhere
+
+    def end(self, why: str) -> list[Command]:
+        """Be of no use any more; return what can be put elsewhere."""
+        self._stop_clock()
+        self._failing = why
+        self._connection = None
+        self._waiting.extendleft(reversed(self._take_written(why)))
+        self._fail_written(f"may have been published: {why}")
+        commands = list(self._waiting)
+        self._waiting.clear()
+        return commands
 
     def fail(self, why: str) -> None:
         """Let all commands fail, and those to come until there is a connection."""
         self._failing = why
-        if self._away is not None:
-            self._away.cancel()
+        self._stop_clock()
         for commands in (self._written, self._waiting):
             while commands:
-                self._fail(commands.popleft(), why)
+                commands.popleft().fail(why)
 
-    def _write(self, connection: Connection, command: _Command) -> None:
+    def _write(self, connection: Connection, command: Command) -> None:
+        command.is_written = True
         self._written.append(command)
-        connection.write(command.call.pack(self._server, command.data))
+        connection.write(command.pack(self._run))
 
     def _write_waiting(self) -> None:
         assert self._connection is not None
@@ -151,8 +165,8 @@ class Commands:
         if self._connection is not None:
             self._write(self._connection, self._own(Call("PING")))
 
-    def _own(self, call: Call) -> _Command:
-        return _Command(call, None, 0, _ignore, self._loop.create_future(), Repeat.ALWAYS)
+    def _own(self, call: Call) -> Ask[None]:
+        return Ask(call, _ignore, self._loop.create_future(), self._own_budget)
 
     # Replies
 
@@ -165,19 +179,18 @@ class Commands:
         if isinstance(reply, hiredis.ReplyError):
             self._refused(command, str(reply))
         else:
-            self._forget(command)
-            future = command.future
-            if not future.done():
-                try:
-                    future.set_result(command.convert(reply))
-                except (ValueError, TypeError, IndexError):
-                    fail(future, "Redis has answered what it should not")
+            command.finish(reply)
         if self._is_holding and not self._written:
             self._go_on()
 
-    def _refused(self, command: _Command, why: str) -> None:
+    def _refused(self, command: Command, why: str) -> None:
+        if why.startswith(ELSEWHERE):
+            self._on_elsewhere(command)
+            return
         if not why.startswith("NOSCRIPT"):
-            self._fail(command, why)
+            command.fail(why)
+            if why.startswith("READONLY") and self._connection is not None:
+                self._connection.abort("it has become a replica")
             return
         # Those behind it are lacking it as well: they are written again in the same order.
         if not self._is_holding:
@@ -199,45 +212,10 @@ class Commands:
         waiting, self._waiting = self._waiting, deque()
         for command in waiting:
             if command.is_written and command.repeat is Repeat.SAME_RUN:
-                self._fail(command, why)
+                command.fail(why)
             else:
                 self._waiting.append(command)
-
-    def _fail(self, command: _Command, why: str) -> None:
-        self._forget(command)
-        fail(command.future, why)
-
-    def _forget(self, command: _Command) -> None:
-        self._size -= command.size
-
-
-class _Command:
-    __slots__ = ("call", "convert", "data", "future", "is_written", "repeat", "size")
-
-    def __init__(
-        self,
-        call: Call,
-        data: bytes | None,
-        size: int,
-        convert: Callable[[Any], Any],
-        future: asyncio.Future[Any],
-        repeat: Repeat,
-    ) -> None:
-        self.call = call
-        self.data = data
-        self.size = size
-        self.convert = convert
-        self.future = future
-        self.repeat = repeat
-        self.is_written = False
 
 
 def _ignore(reply: Any) -> None:
     pass
-
-
-def _info(reply: Any) -> dict[str, str]:
-    """Return what a server tells of itself; ``run_id`` names its run, from when it started."""
-    lines = reply.decode(errors="replace").splitlines() if type(reply) is bytes else ()
-    pairs = (line.partition(":") for line in lines)
-    return {name: value for name, _, value in pairs}

@@ -28,9 +28,9 @@ class Names:
         """Where a topic's history stands."""
         return self.channel(topic) + b":head"
 
-    def stream(self, topic: str) -> bytes:
+    def kept(self, topic: str) -> bytes:
         """What is kept of it."""
-        return self.channel(topic) + b":stream"
+        return self.channel(topic) + b":kept"
 
     def idempotency(self, topic: str, key: str) -> bytes:
         """What was published with a key."""

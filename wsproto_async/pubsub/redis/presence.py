@@ -18,7 +18,7 @@ from ..broker import PRESENCE_TTL
 from ..publication import Kind, Publication
 from ..wire import encode
 from .call import Call
-from .commands import Commands
+from .cluster import Cluster
 from .names import Names
 from .scripts import ENTER, LEAVE, SYNC, Script
 
@@ -34,16 +34,16 @@ _NAME_LENGTH: Final = 16
 _PROCESS: Final = re.compile(r"[0-9a-f]{16}")
 _COUNT: Final = re.compile(rb"-?[0-9]{1,18}")
 
-# What is published, up to the key and its length.
-_JOINS: Final = b"\n" + encode(Publication("", b"", True, kind=Kind.JOIN))[:-1]
-_LEAVES: Final = b"\n" + encode(Publication("", b"", True, kind=Kind.LEAVE))[:-1]
+# What is published, from behind its length to before that of the key.
+_JOINS: Final = encode(Publication("", b"", True, kind=Kind.JOIN))[4:-1]
+_LEAVES: Final = encode(Publication("", b"", True, kind=Kind.LEAVE))[4:-1]
 
 
 class Presence:
     """The members of this process, and what is to be done for those of others."""
 
-    def __init__(self, commands: Commands, names: Names) -> None:
-        self._commands = commands
+    def __init__(self, cluster: Cluster, names: Names) -> None:
+        self._cluster = cluster
         self._names = names
         self._process = _new_name()
         self._topics: dict[str, dict[str, str]] = {}  # the members' names by id
@@ -84,7 +84,7 @@ class Presence:
 
     def members(self, topic: str) -> asyncio.Future[dict[str, str]]:
         """See ``Broker``."""
-        return self._commands.send(Call("HGETALL", self._names.members(topic)), _members)
+        return self._cluster.ask(Call("HGETALL", self._names.members(topic)), _members)
 
     def look(self) -> None:
         """Look now if all is as it should be."""
@@ -107,13 +107,11 @@ class Presence:
     async def leave_all(self) -> None:
         """Leave all topics; raises BrokerError."""
         await self._bury(self._process)
-        await self._commands.send(Call("HDEL", self._names.processes, self._process), _none)
+        await self._cluster.ask(Call("HDEL", self._names.processes, self._process), _none)
 
     async def _tick(self) -> None:
-        counting = self._commands.send(
-            Call("HINCRBY", self._names.processes, self._process, 1), int
-        )
-        looking = self._commands.send(Call("HGETALL", self._names.processes), _counts)
+        counting = self._cluster.ask(Call("HINCRBY", self._names.processes, self._process, 1), int)
+        looking = self._cluster.ask(Call("HGETALL", self._names.processes), _counts)
         count = await counting
         counts = await looking
         if count < 0:
@@ -151,14 +149,14 @@ class Presence:
     async def _bury(self, process: str) -> None:
         """Let all members of a process leave."""
         await self._restore(process, {})
-        await self._commands.send(Call("DEL", self._names.topics(process)), _none)
+        await self._cluster.ask(Call("DEL", self._names.topics(process)), _none)
 
     async def _restore(
         self, process: str, topics: dict[str, dict[str, str]], *, joins: bool = True
     ) -> None:
         """Make the members of a process what they should be in Redis."""
         names = self._names
-        known = await self._commands.send(Call("SMEMBERS", names.topics(process)), _strings)
+        known = await self._cluster.ask(Call("SMEMBERS", names.topics(process)), _strings)
         todo = list({*topics, *known})
         for i in range(0, len(todo), _AT_ONCE):
             syncing = []
@@ -172,13 +170,13 @@ class Presence:
                     *chain.from_iterable(members.items()),
                     script=SYNC,
                 )
-                syncing.append(self._commands.send(call, _none))
+                syncing.append(self._cluster.ask(call, _none))
             await asyncio.gather(*syncing)
 
     def _send(
         self, *arguments: str | bytes | int, script: Script | None = None
     ) -> asyncio.Future[None]:
-        future = self._commands.send(Call(*arguments, script=script), _none)
+        future = self._cluster.ask(Call(*arguments, script=script), _none)
         future.add_done_callback(self._check)
         return future
 

@@ -2,7 +2,8 @@
 
 All keys of a call are of one topic. ARGV[1] is always the name of the server's run: a history
 that another run has written is not gone on with, since a server that was restarted, or has taken
-over from another, may lack the last of it, and would give the same offsets again.
+over from another, may lack the last of it, and would give the same offsets again. ARGV[2] is the
+command that publishes.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from typing import ClassVar, Final
 
-__all__ = ["ENTER", "LEAVE", "PUBLISH", "READ", "SYNC", "Script"]
+__all__ = ["ENTER", "KEEP", "LEAVE", "READ", "SYNC", "Script"]
 
 
 class Script:
@@ -24,7 +25,9 @@ class Script:
         self.all.append(self)
 
 
-# An id of the stream is <offset>-<milliseconds>. The head of a history is made by who asks first.
+# The head of a history is made by who asks first. What is kept is a sorted set: what was published
+# at once is one member, "<offset of the first> <milliseconds> <publications>", at the offset of the
+# last.
 _HISTORY: Final = """
 local server = ARGV[1]
 local time = redis.call('TIME')
@@ -42,63 +45,80 @@ local function number(value) return string.format('%.0f', value) end
 local function keep(age) redis.call('PEXPIRE', KEYS[1], age + 86400000) end
 """
 
-# KEYS: head, stream, key of idempotency or none. Then: channel, size, age, age of the key, data.
-# Returns the position. More is kept than must be, for that is cheaper, and READ looks: MAXLEN ~
-# drops some at a time; once in an age what was there an age ago is dropped, and the keys are told
-# to stay until the next time.
-PUBLISH: Final = Script(
+# KEYS: head, kept, key of idempotency or none. Then: channel, size, age, age of the key, and
+# publications, each behind its length. Returns the position of the first. More is kept than must
+# be, for that is cheaper, and READ looks: what is too much goes from time to time, and once in an
+# age what was there an age ago, when the keys are told to stay until the next time.
+KEEP: Final = Script(
     """
 if KEYS[3] then
     local earlier = redis.call('GET', KEYS[3])
     if earlier then return earlier end
 end
+local data = ARGV[7]
 local position = ''
-if ARGV[3] ~= '0' then
+if ARGV[4] ~= '0' then
 """
     + _HISTORY
     + """
-    local age = tonumber(ARGV[4])
-    offset = offset + 1
-    local text = number(offset)
-    redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], text .. '-' .. number(now), 'd', ARGV[6])
-    redis.call('HSET', KEYS[1], 'offset', text)
+    local size, age = tonumber(ARGV[4]), tonumber(ARGV[5])
+    local before, length, at = offset, 0, 1
+    while at <= #data do
+        length, at = struct.unpack('>I4', data, at)
+        at = at + length
+        offset = offset + 1
+    end
+    local first, last = number(before + 1), number(offset)
+    redis.call('ZADD', KEYS[2], last, first .. ' ' .. number(now) .. ' ' .. data)
+    redis.call('HSET', KEYS[1], 'offset', last)
+    local step = math.ceil(size / 8)
+    if math.floor(before / step) < math.floor(offset / step) then
+        redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', number(offset - size))
+    end
     if now >= head[5] + age then
-        redis.call('XTRIM', KEYS[2], 'MAXLEN', '~', number(offset - head[4]))
-        redis.call('HSET', KEYS[1], 'mark', text, 'marked', number(now))
+        redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', head[4])
+        redis.call('HSET', KEYS[1], 'mark', last, 'marked', number(now))
         redis.call('PEXPIRE', KEYS[2], 2 * age)
         keep(2 * age)
     end
-    position = epoch .. ':' .. text
+    position = epoch .. ':' .. first
 end
-if KEYS[3] then redis.call('SET', KEYS[3], position, 'PX', ARGV[5]) end
-redis.call('PUBLISH', ARGV[2], position .. '\\n' .. ARGV[6])
+if KEYS[3] then redis.call('SET', KEYS[3], position, 'PX', ARGV[6]) end
+redis.call(ARGV[2], ARGV[3], position .. '\\n' .. data)
 return position
 """
 )
 
-# KEYS: head, stream. Then: epoch, offset, size, age. Returns the position, and all that follows
-# the one that is asked for until there are 256 KiB of it; the position alone if not all is kept.
+# KEYS: head, kept. Then: epoch, offset, size, age. Returns the position, and all that follows the
+# one that is asked for until there are 256 KiB of it; the position alone if not all is kept.
 READ: Final = Script(
     _HISTORY
     + """
-local age = tonumber(ARGV[5])
+local age = tonumber(ARGV[6])
 keep(age)
 local position = epoch .. ':' .. number(offset)
-local since = tonumber(ARGV[3])
+local since = tonumber(ARGV[4])
 local missed = offset - since
-if ARGV[2] ~= epoch or missed < 0 or missed > tonumber(ARGV[4]) then return {position} end
+if ARGV[3] ~= epoch or missed < 0 or missed > tonumber(ARGV[5]) then return {position} end
 local found = {}
 local size = 0
 while since < offset and size < 262144 do
-    since = since + 1
-    local id = number(since)
-    local entry = redis.call('XRANGE', KEYS[2], id, id, 'COUNT', 1)[1]
-    if not entry or tonumber(string.match(entry[1], '-(%d+)')) <= now - age then
-        return {position}
+    local data = redis.call('ZRANGEBYSCORE', KEYS[2], number(since + 1), '+inf', 'LIMIT', 0, 1)[1]
+    if not data then return {position} end
+    local first, milliseconds, at = string.match(data, '^(%d+) (%d+) ()')
+    local number = tonumber(first)
+    if number > since + 1 or tonumber(milliseconds) <= now - age then return {position} end
+    local length
+    while at <= #data do
+        length, at = struct.unpack('>I4', data, at)
+        if number > since then
+            since = number
+            size = size + length
+            found[#found + 1] = string.sub(data, at, at + length - 1)
+        end
+        number = number + 1
+        at = at + length
     end
-    local data = entry[2][2]
-    size = size + #data
-    found[#found + 1] = data
 end
 return {position, found}
 """
@@ -107,7 +127,8 @@ return {position, found}
 # Publishes who joins or leaves: what comes before the key, the key (the member), and the name.
 _TELL: Final = """
 local function tell(channel, before, member, name)
-    redis.call('PUBLISH', channel, before .. string.char(#member) .. member .. name)
+    local data = before .. string.char(#member) .. member .. name
+    redis.call(ARGV[2], channel, '\\n' .. struct.pack('>I4', #data) .. data)
 end
 """
 
@@ -115,8 +136,8 @@ end
 ENTER: Final = Script(
     _TELL
     + """
-if redis.call('HSET', KEYS[1], ARGV[2] .. ARGV[3], ARGV[4]) == 1 then
-    tell(ARGV[5], ARGV[6], ARGV[3], ARGV[4])
+if redis.call('HSET', KEYS[1], ARGV[3] .. ARGV[4], ARGV[5]) == 1 then
+    tell(ARGV[6], ARGV[7], ARGV[4], ARGV[5])
 end
 """
 )
@@ -125,10 +146,10 @@ end
 LEAVE: Final = Script(
     _TELL
     + """
-local name = redis.call('HGET', KEYS[1], ARGV[2] .. ARGV[3])
+local name = redis.call('HGET', KEYS[1], ARGV[3] .. ARGV[4])
 if name then
-    redis.call('HDEL', KEYS[1], ARGV[2] .. ARGV[3])
-    tell(ARGV[4], ARGV[5], ARGV[3], name)
+    redis.call('HDEL', KEYS[1], ARGV[3] .. ARGV[4])
+    tell(ARGV[5], ARGV[6], ARGV[4], name)
 end
 """
 )
@@ -139,22 +160,22 @@ end
 SYNC: Final = Script(
     _TELL
     + """
-local process = ARGV[2]
+local process = ARGV[3]
 local there = {}
 local entries = redis.call('HGETALL', KEYS[1])
 for i = 1, #entries, 2 do
     if string.sub(entries[i], 1, #process) == process then there[entries[i]] = entries[i + 1] end
 end
-for i = 6, #ARGV, 2 do
+for i = 7, #ARGV, 2 do
     local field = process .. ARGV[i]
     local is_new = not there[field]
     there[field] = nil
     redis.call('HSET', KEYS[1], field, ARGV[i + 1])
-    if is_new and ARGV[4] ~= '' then tell(ARGV[3], ARGV[4], ARGV[i], ARGV[i + 1]) end
+    if is_new and ARGV[5] ~= '' then tell(ARGV[4], ARGV[5], ARGV[i], ARGV[i + 1]) end
 end
 for field, name in pairs(there) do
     redis.call('HDEL', KEYS[1], field)
-    tell(ARGV[3], ARGV[5], string.sub(field, #process + 1), name)
+    tell(ARGV[4], ARGV[6], string.sub(field, #process + 1), name)
 end
 """
 )
