@@ -571,7 +571,7 @@ async def test_what_is_no_publication_is_counted_and_dropped(wrong: WrongHub, to
 async def test_a_topic_that_is_not_subscribed_to_is_nobodys(wrong: WrongHub) -> None:
     one = await start(wrong.path)
     await one.broker.subscribe("news")
-    wrong.tell(message_of(b"other", [GOOD]) + message_of(b"\xff", [GOOD]) + message_of(b"news", [GOOD]))
+    wrong.tell(b"".join(message_of(name, [GOOD]) for name in (b"other", b"\xff", b"news")))
     assert len(await one.receive(1)) == 1
     assert one.recorder.refused == []
     await one.broker.close()
