@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import trustme
@@ -30,9 +31,11 @@ def test_only_what_is_given_is_passed_on() -> None:
 def test_what_is_passed_on() -> None:
     arguments = (
         "--host ::1 --host 127.0.0.1 --origin https://a.example --max-size 9 --max-connections 8 "
-        "--ping-interval 7 --ping-timeout 6.5 --liveness /livez --readiness /readyz"
+        "--ping-interval 7 --ping-timeout 6.5 --liveness /livez --readiness /readyz "
+        "--broker redis://localhost"
     )
     assert options_of(*arguments.split()) == {
+        "broker": "redis://localhost",
         "host": ["::1", "127.0.0.1"],
         "origins": ["https://a.example"],
         "max_size": 9,
@@ -88,6 +91,7 @@ def test_it_serves_until_a_signal(command: Callable, workers: int) -> None:
             ["app:handler", "--port", "0", "--certfile", "x"],
             "no certificate and key in x: No such file or directory",
         ),
+        (["app:handler", "--port", "0", "--broker", "amqp://x"], "no broker for amqp:"),
     ],
 )
 def test_what_is_not_there(command: Callable, workers: str, arguments: list[str], why: str) -> None:
@@ -119,6 +123,24 @@ def test_a_port_that_is_taken(command: Callable) -> None:
             assert program.end() == 1
             (line,) = program.lines
             assert line.startswith("wsproto-async: error: cannot listen: Address already in use")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_broker_that_is_of_no_use(command: Callable, workers: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as redis:
+
+        def refuse() -> None:
+            with redis.accept()[0] as sock:
+                sock.sendall(b"-NOAUTH Authentication required.\r\n")
+                read_all(sock)
+
+        Thread(target=refuse, daemon=True).start()
+        url = f"redis://127.0.0.1:{redis.getsockname()[1]}"
+        options = ("--port", "0", "--workers", workers, "--broker", url)
+        program = command("serve", "app:handler", *options)
+        assert program.end() == 1
+        assert program.found("cannot use Redis at 127.0.0.1:[0-9]+: NOAUTH Authentication required")
+        assert not program.found("Traceback")
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

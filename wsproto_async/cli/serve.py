@@ -15,6 +15,7 @@ from ..aio.bind import SocketFile, bind_unix
 from ..aio.serve import serve
 from ..aio.server import Handler
 from ..aio.websocket import WebSocket
+from ..exceptions import BrokerError
 from ..workers.process import EXIT_USAGE
 from ..workers.run import LONGEST, run_loaded
 from . import application
@@ -31,6 +32,7 @@ examples:
   wsproto-async serve chat:handler --port 8765 --host 0.0.0.0 --host :: --workers 4
   wsproto-async serve chat:handler --port 443 --certfile cert.pem --keyfile key.pem
   wsproto-async serve chat:handler --uds chat.sock --origin https://example.com
+  wsproto-async serve chat:handler --port 8765 --workers 4 --broker redis://localhost
 
 exit status:
   0  stopped by a signal
@@ -40,6 +42,7 @@ exit status:
 
 # What is an option of serve() too, if it is given.
 _PASSED_ON: Final = (
+    "broker",
     "liveness",
     "max_connections",
     "max_size",
@@ -101,6 +104,13 @@ def add_to(commands: Any) -> None:
         help="default info",
     )
 
+    add(
+        "--broker",
+        metavar="URL",
+        help="Redis or Valkey, by which servers share topics: redis://HOST:PORT; else the workers "
+        "share them among themselves",
+    )
+
     group = parser.add_argument_group("connections")
     add = group.add_argument
     add(
@@ -154,7 +164,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     options = serve_options(arguments)
     try:
         serve(WebSocket.wait_closed, arguments.port, **options)  # raises here, not in each worker
-    except (TypeError, ValueError) as exc:
+    except (TypeError, ValueError, ImportError) as exc:
         return _fail(str(exc), EXIT_USAGE)
     file: SocketFile | None = None
     try:
@@ -172,6 +182,8 @@ def _serve(arguments: argparse.Namespace) -> int:
             heartbeat_timeout=arguments.heartbeat_timeout,
             **options,
         )
+    except BrokerError as exc:
+        return _fail(str(exc), 1)
     except OSError as exc:
         return _fail(f"cannot listen: {exc.strerror or exc}", 1)
     except UnicodeError:  # a label over 63 characters, for one

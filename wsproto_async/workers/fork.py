@@ -13,6 +13,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Final, NoReturn
 
+from ..exceptions import BrokerError
 from .systemd import forget
 
 __all__ = ["SUPERVISED", "fork", "ignore"]
@@ -75,6 +76,8 @@ def _be_worker(
         if isinstance(exc.code, str):
             print(exc.code, file=sys.stderr)
         status = exc.code if isinstance(exc.code, int) else int(exc.code is not None)
+    except BrokerError as exc:  # another program is not there: where we are tells nothing
+        print(exc, file=sys.stderr)
     except BaseException:
         traceback.print_exc()
     finally:
