@@ -1,6 +1,7 @@
 """Two laws for every test: it holds on both event loops, and nothing logs an error.
 
-Async tests run twice, on asyncio's own loop and on uvloop. A peer can never make us log a
+Async tests run twice, on asyncio's own loop and on uvloop, unless they wait for others for long and
+are marked ``one_loop``. A peer can never make us log a
 traceback, so an ERROR record from asyncio or from wsproto_async fails the test that caused it,
 unless the test makes the application itself fail and says so with ``@pytest.mark.logs_errors``.
 """
@@ -26,6 +27,8 @@ WATCHED_LOGGERS = ("asyncio", "wsproto_async")
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    if item.get_closest_marker("one_loop"):
+        return {"uvloop": uvloop.new_event_loop}
     return {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}
 
 

@@ -1039,12 +1039,12 @@ async def test_subscribing_and_unsubscribing_leaves_nothing(options: Any) -> Non
                     await asyncio.sleep(0)
 
         reading = asyncio.create_task(here.peers[1].read_eof())
-        await cycle(2000)
+        await cycle(1000)
         gc.collect()
         before = len(gc.get_objects())
         tracemalloc.start()
         try:
-            await cycle(10_000)
+            await cycle(3000)
             gc.collect()
             size, _ = tracemalloc.get_traced_memory()
         finally:

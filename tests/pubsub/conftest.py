@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from cluster import SETTLING, RedisCluster
-from hub import HubProcess
+from hub import HubThread
 from process import Process, Recorder
 from server import RedisServer
 
@@ -45,8 +45,8 @@ async def cluster(request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
 
 @asynccontextmanager
 async def hub(request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
-    with TemporaryDirectory() as folder, HubProcess(Path(folder)) as process:
-        yield HubBroker(process.path), HubBroker(process.path)
+    with TemporaryDirectory() as folder, HubThread(Path(folder)) as hub:
+        yield HubBroker(hub.path), HubBroker(hub.path)
 
 
 PREFIXES = count()

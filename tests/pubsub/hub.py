@@ -10,7 +10,9 @@ import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import Future
 from pathlib import Path
+from threading import Thread
 from types import TracebackType
 
 import wsproto_async
@@ -87,6 +89,38 @@ class HubProcess:
         """Let it run again."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
+
+
+class HubThread:
+    """Serves at ``path``, in this process: it starts sooner, and nothing can be done to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = str(folder / "hub")
+        self._sock = socket.socket(socket.AF_UNIX)
+        self._sock.bind(self.path)
+        self._sock.listen(1024)
+        self._started: Future[tuple[asyncio.AbstractEventLoop, HubServer]] = Future()
+        self._thread = Thread(target=asyncio.run, args=(self._serve(),))
+
+    async def _serve(self) -> None:
+        hub = HubServer(self._sock)
+        self._started.set_result((asyncio.get_running_loop(), hub))
+        await hub.serve()
+
+    def __enter__(self) -> HubThread:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        loop, hub = self._started.result()
+        loop.call_soon_threadsafe(hub.close)
+        self._thread.join()
+        self._sock.close()
 
 
 def run(program: str, path: str) -> subprocess.Popen[str]:

@@ -17,6 +17,8 @@ from wsproto_async.pubsub.redis import RedisBroker
 from wsproto_async.pubsub.redis import cluster as module
 from wsproto_async.pubsub.redis.slots import slot_of
 
+pytestmark = pytest.mark.one_loop
+
 TOPICS = [f"topic {number}" for number in range(30)]  # on all servers
 
 
