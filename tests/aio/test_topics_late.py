@@ -21,6 +21,7 @@ from wsproto_async import (
     Subscription,
     Topic,
 )
+from wsproto_async.aio import intake
 from wsproto_async.pubsub import Publication
 
 
@@ -471,6 +472,27 @@ async def test_an_outage_during_the_reading_begins_it_again() -> None:
         broker.receiver.connection_made()
         await turn()
         assert first.future.cancelled()
+        broker.answer(READ)
+        assert await received(here.peers[0], 1) == ["1"]
+        assert gaps == []
+
+
+async def test_what_comes_too_fast_while_something_is_read_is_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broker = LateBroker()
+    async with late_room(broker) as (here, gaps):
+        await opened(here, broker)
+        broker.receiver.connection_made()
+        await turn()
+        reading = broker.call(READ)
+        answer = reading.answer()
+        publish(broker, 1)
+        with monkeypatch.context() as patch:
+            patch.setattr(intake, "MAX_PENDING", -1)
+            broker.deliver()
+        reading.future.set_result(answer)
+        await turn()
         broker.answer(READ)
         assert await received(here.peers[0], 1) == ["1"]
         assert gaps == []

@@ -102,6 +102,15 @@ class RedisCluster:
         await target.call("CLUSTER", "SETSLOT", slot, "IMPORTING", name)
         await source.call("CLUSTER", "SETSLOT", slot, "MIGRATING", target_name)
 
+    async def set_served(self, topic: str, is_served: bool) -> None:
+        """Take the slot of a topic from all servers, or give it back to the first."""
+        slot = slot_of(f"{{{topic}}}")
+        for server in self.servers:
+            if not is_served:
+                await server.call("CLUSTER", "DELSLOTS", slot)
+        if is_served:
+            await self.servers[0].call("CLUSTER", "ADDSLOTS", slot)
+
     async def move(self, topic: str, target: RedisServer) -> None:
         """Move the slot of a topic, with all that is in it."""
         slot, source = slot_of(f"{{{topic}}}"), await self.owner(topic)

@@ -145,6 +145,9 @@ def test_a_new_epoch_is_a_gap_and_begins_with_what_has_come_of_it() -> None:
     assert audience.take(message(1)) is True
     assert audience.take(message(1, "e1")) is None
     audience.begin_reading()
+    assert audience.begin_epoch(Position("e1", 1))
+    audience.begin_reading()
+    assert not audience.begin_epoch(Position("e1", 1))
     found, is_all = audience.caught_up(lost(1, "e1"))
     assert (offsets(found), is_all) == ([1], False)
     assert [audience.take(each) for each in found] == [True]

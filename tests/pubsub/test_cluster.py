@@ -13,8 +13,7 @@ from process import Process, Recorder
 
 from wsproto_async.exceptions import BrokerError
 from wsproto_async.pubsub import Position, Publication, Retention
-from wsproto_async.pubsub.redis import RedisBroker
-from wsproto_async.pubsub.redis import cluster as module
+from wsproto_async.pubsub.redis import RedisBroker, held
 from wsproto_async.pubsub.redis.slots import slot_of
 
 pytestmark = pytest.mark.one_loop
@@ -97,15 +96,74 @@ async def test_a_topic_that_moves_keeps_its_order_or_the_gap_is_told(
             await asyncio.sleep(0.001)
 
     publishing = asyncio.create_task(publish())
-    for moves in range(1, 4):
+    for _ in range(3):
+        other.recorder.events.clear()
         await elsewhere(cluster, "news")
-        await other.told(*["lost", "made"] * moves)
+        await made_again(other)
         await other.receive(50 + len(other.received("news")))
     publishing.cancel()
     await one.broker.publish(message("news", "last"), retention, "")
     received = texts(await receive_last(other))
     assert published == sorted(published, key=int)
     assert [text for text in [*published, "last"] if text in set(received)] == received
+
+
+async def made_again(process: Process) -> None:
+    async with asyncio.timeout(20):
+        while process.recorder.events[-1:] != ["made"]:
+            await process.recorder.changed()
+
+
+async def test_topics_come_and_go_while_slots_move(cluster: RedisCluster, one: Process) -> None:
+    """All on the same connections, whose replies have to be told apart."""
+    moving = True
+
+    async def churn(topic: str) -> None:
+        while moving:
+            subscribed = one.broker.subscribe(topic)
+            await asyncio.sleep(0)
+            if topic < "topic 2":
+                await subscribed
+            one.broker.unsubscribe(topic)
+
+    churning = [asyncio.create_task(churn(topic)) for topic in TOPICS]
+    for topic in TOPICS[::3]:
+        await elsewhere(cluster, topic)
+    moving = False
+    await asyncio.wait_for(asyncio.gather(*churning), 20)
+    await asyncio.wait_for(asyncio.gather(*map(one.broker.subscribe, TOPICS)), 20)
+    if one.recorder.events:
+        await made_again(one)
+    one.recorder.publications.clear()
+    for topic in TOPICS:
+        one.broker.publish(message(topic, topic), None, "")
+    received = await one.receive(len(TOPICS))
+    assert sorted(each.topic for each in received) == sorted(TOPICS)
+
+
+async def test_subscribing_again_at_once_is_no_loss(cluster: RedisCluster, one: Process) -> None:
+    for _ in range(20):
+        one.broker.subscribe("news")
+        one.broker.unsubscribe("news")
+        await one.broker.subscribe("news")
+        one.broker.unsubscribe("news")
+    assert one.recorder.events == []
+
+
+async def test_who_has_left_a_topic_does_not_wait_for_a_server_that_has_it(
+    cluster: RedisCluster, one: Process
+) -> None:
+    await cluster.set_served("news", False)
+    subscribing = [one.broker.subscribe("news")]
+    one.broker.unsubscribe("news")
+    subscribing.append(one.broker.subscribe("news"))
+    await one.told("lost")
+    one.broker.unsubscribe("news")
+    await asyncio.wait_for(asyncio.gather(*subscribing), 5)
+    await made_again(one)
+    last = one.broker.subscribe("news")
+    await cluster.set_served("news", True)
+    await asyncio.wait_for(last, 20)
 
 
 async def receive_last(process: Process) -> list[Publication]:
@@ -139,7 +197,7 @@ async def test_only_the_topics_of_a_slot_that_moves_wait(
 async def test_what_no_server_has_fails_in_time(
     cluster: RedisCluster, one: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_AWAY", 0.3)
+    monkeypatch.setattr(held, "MAX_AWAY", 0.3)
     (owner,) = {await cluster.owner("news")}
     target = next(server for server in cluster.servers if server is not owner)
     await one.broker.publish(message("news", "1"), KEPT, "")

@@ -15,6 +15,8 @@ from server import RedisServer
 from wsproto_async.exceptions import BrokerError
 from wsproto_async.pubsub import Position, Publication, Retention
 from wsproto_async.pubsub.redis import RedisBroker, commands
+from wsproto_async.pubsub.redis.call import Call
+from wsproto_async.pubsub.redis.command import Ask, Budget
 from wsproto_async.pubsub.wire import encode
 
 NEWS = b"wsproto_async:{news}"
@@ -328,6 +330,47 @@ async def test_scripts_are_loaded_again(server: RedisServer, one: Process) -> No
     received = await one.receive(200, "news")
     assert texts(received) == [str(number) for number in range(200)]
     assert [each.position.offset for each in received] == list(range(1, 201))
+
+
+async def test_what_has_waited_leaves_before_what_is_published_when_the_server_is_back(
+    server: RedisServer, one: Process
+) -> None:
+    await one.broker.subscribe("news")
+    await lose(server, one)
+    waiting = one.broker.publish(message("news", "1"), KEPT, "")
+    await turn()
+    later: asyncio.Future[Position | None] = asyncio.get_running_loop().create_future()
+
+    def connection_made() -> None:
+        published = one.broker.publish(message("news", "2"), KEPT, "key")
+        published.add_done_callback(lambda done: later.set_result(done.result()))
+
+    one.recorder.connection_made = connection_made  # type: ignore[method-assign]
+    await server.start()
+    first = await waiting
+    assert (await later).offset == first.offset + 1
+
+
+async def test_commands_do_not_wait_for_ever_for_a_server_that_never_was_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(commands, "MAX_AWAY", 0.05)
+    never = commands.Commands(lambda why: None, lambda command, why: None)
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    never.put(Ask(Call("PING"), lambda reply: None, future, Budget()))
+    with pytest.raises(BrokerError, match="no connection"):
+        await future
+
+
+async def test_closing_while_it_starts(server: RedisServer) -> None:
+    server.stop()
+    broker = RedisBroker(server.url)
+    starting = asyncio.create_task(broker.start(Recorder()))
+    await turn()
+    await broker.close()
+    server.go_on()
+    with pytest.raises(BrokerError, match="is closed"):
+        await starting
 
 
 # -- What is kept ---------------------------------------------------------------------------------

@@ -92,7 +92,9 @@ class Intake:
             self.refused += 1
             if audience.options.retention is None:
                 self._gap(audience)
-            elif not audience.is_reading:  # else it will be seen that it is missing
+            elif audience.is_reading:
+                audience.has_dropped = True
+            else:
                 self._catch_up(audience, settles=True)
             return
         self._take(audience, publication)
@@ -158,6 +160,9 @@ class Intake:
             self._gap(audience)
         for publication in publications:
             self._take(audience, publication)
+        if audience.has_dropped:
+            audience.has_dropped = False
+            self._catch_up(audience, settles=True)
 
     def _gap(self, audience: LocalAudience) -> None:
         if audience.is_gap_told:

@@ -30,6 +30,7 @@ class Audience(Generic[S]):
         "_targets",
         "_waiting",
         "duplicates",
+        "has_dropped",
         "is_gap_told",
         "is_reading",
         "members",
@@ -55,6 +56,8 @@ class Audience(Generic[S]):
         """Publications are held until ``caught_up``."""
         self.is_gap_told = False
         """There was a gap, and nothing has come after it."""
+        self.has_dropped = False
+        """What came was dropped while something was read: it has to be read again."""
         self._subscribers: dict[S, None] = {}
         self._targets: tuple[S, ...] | None = None
         self._joiners: dict[S, int] = {}  # who have got what comes next already, up to this offset
@@ -151,7 +154,6 @@ class Audience(Generic[S]):
     def _begin_after(self, position: Position, held: list[Publication]) -> None:
         """Nothing is known of what came before: go on with what is held, or behind ``position``."""
         epoch, offset = position
-        self.begin_epoch(position)
         done = 0 if self.position is None else self.position.offset
         offsets = [_offset(each) for each in held if _epoch(each) == epoch and _offset(each) > done]
         self.position = Position(epoch, max(done, min([offset, *(each - 1 for each in offsets)])))

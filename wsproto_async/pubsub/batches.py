@@ -86,10 +86,10 @@ class Batches(Generic[_B]):
                 self._loop.call_soon(self._end_turn)
             batch = self._last[topic] = self._begin(topic, retention)
             self._batches.append(batch)
-        future: asyncio.Future[Position | None] = self._loop.create_future()
-        batch.futures.append(future)
         data = encode(publication)
+        future: asyncio.Future[Position | None] = self._loop.create_future()
         batch.parts.append(data)
+        batch.futures.append(future)
         size = len(data) + OVERHEAD
         batch.size += size
         self._size += size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Final, Literal, get_args
 
@@ -126,5 +127,5 @@ def check_slow(slow: str) -> None:
 
 
 def _check_positive(name: str, value: float | None) -> None:
-    if value is not None and not value > 0:
-        raise ValueError(f"{name} must be positive")
+    if value is not None and not 0 < value < math.inf:
+        raise ValueError(f"{name} must be positive, and finite")

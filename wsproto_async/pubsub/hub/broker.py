@@ -80,6 +80,8 @@ class HubBroker(Broker):
         try:
             async with asyncio.timeout(_START_TIMEOUT):
                 await self._up.wait()
+            if self._receiver is None:
+                raise BrokerError("the broker is closed")
         except TimeoutError:
             why = f"cannot connect to the hub at {self._path}: {link.error}"
             raise BrokerError(why) from None
@@ -91,6 +93,7 @@ class HubBroker(Broker):
         if self._receiver is None:
             return
         self._receiver = None
+        self._up.set()
         self._batches.flush()
         if self._is_up:
             goodbye = self._commands.ask_now(frame_of(GOODBYE))

@@ -62,6 +62,17 @@ class Address(NamedTuple):
             context,
         )
 
+    def named(self, error: str) -> Address | None:
+        """Return the server that one at this address has named: ``MOVED slot host:port``, or ASK.
+
+        None if ``error`` is something else.
+        """
+        kind, _, rest = error.partition(" ")
+        host, _, port = rest.partition(" ")[2].rpartition(":")
+        if kind not in ("MOVED", "ASK") or not (port.isascii() and port.isdigit()):
+            return None
+        return self._replace(host=host or self.host, port=int(port), path="")
+
     async def connect(self, factory: Callable[[], _P]) -> _P:
         """Connect, and return the protocol; raises OSError."""
         loop = asyncio.get_running_loop()

@@ -46,7 +46,8 @@ class RedisBroker(Broker):
     Needs Redis 6 or newer, or Valkey: one server, which may have replicas, or a cluster, of which
     the URL names any server; its others are found by themselves, and the topics divided among them.
     A history ends, and who has missed something is told so, when its server restarts, another takes
-    over, or it gets the topic from another: it may lack what was written last.
+    over, or it gets the topic from another: it may lack what was written last. While that happens,
+    or after ``SCRIPT FLUSH``, one with an idempotency key may arrive behind others published later.
 
     Raises ValueError for what cannot be.
     """
@@ -82,8 +83,8 @@ class RedisBroker(Broker):
                 await self._cluster.start()
             self._is_started = True
         except (BrokerError, TimeoutError) as exc:
-            why = f"cannot use Redis at {self._address}: {self._cluster.failure}"
-            raise BrokerError(why) from exc
+            why = str(exc) or self._cluster.failure
+            raise BrokerError(f"cannot use Redis at {self._address}: {why}") from exc
         finally:
             if not self._is_started:
                 await self.close()
@@ -93,16 +94,17 @@ class RedisBroker(Broker):
         if self._receiver is None:
             return
         self._receiver = None
-        if self._is_started:
-            self._looking.cancel()
-            try:
+        try:
+            if self._is_started:
+                self._looking.cancel()
                 async with asyncio.timeout(_CLOSE_TIMEOUT):
                     await self._presence.leave_all()
-            except (BrokerError, TimeoutError):
-                pass  # others find out
-        self._batches.flush()
-        await self._cluster.close("the broker is closed")
-        await self._tasks.wait()
+        except (BrokerError, TimeoutError):
+            pass  # others find out
+        finally:
+            self._batches.flush()
+            await self._cluster.close("the broker is closed")
+            await self._tasks.wait()
 
     def _linked(self, why: str | None) -> None:
         if self._receiver is None or not self._is_started:

@@ -8,10 +8,9 @@ nothing but its own topics.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict, deque
+import random
 from collections.abc import Callable
 from functools import partial
-from itertools import chain
 from typing import Any, Final, TypeVar
 
 import hiredis
@@ -21,7 +20,7 @@ from ..futures import Tasks
 from .address import Address
 from .call import Call
 from .command import Ask, Budget, Command
-from .commands import MAX_AWAY
+from .held import Held
 from .server import Server
 from .slots import slot_of
 from .topology import Topology
@@ -30,7 +29,11 @@ __all__ = ["Cluster"]
 
 _T = TypeVar("_T")
 
-_PAUSE: Final = 0.1  # seconds, from one look at who has what to the next
+# Seconds from one look at who has what to the next: at least, when it does not help, in any case.
+_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 1.0
+_LOOK_AGAIN: Final = 5.0
+
 _MOVING: Final = "topics move from one server to another"
 
 # What begins so is not going to change while a server starts.
@@ -58,16 +61,17 @@ class Cluster:
         self._owners: list[Server | None] = []  # by slot
         self._servers: dict[Address, Server] = {}
         self._topics: dict[bytes, tuple[str, Server]] = {}  # by channel
-        self._held: defaultdict[int, _Held] = defaultdict(_Held)  # by slot
+        self._held = Held()
         self.budget = Budget()
         """What all commands take."""
         self._is_up = False
         self._is_lost = False  # a topic that has to be subscribed to elsewhere
-        self._moving = 0  # topics that are not confirmed there yet
+        self._moving: dict[bytes, asyncio.Future[None]] = {}  # until that is confirmed
         self._closed: str | None = None
         self._failure: Exception | None = None
         self._settled = asyncio.Event()
-        self._suspects: set[Server] = set()
+        self._suspects: set[Server] = set()  # who have sent us elsewhere
+        self._hints: list[Address] = []  # and where
         self._look = asyncio.Event()
         self._tasks = Tasks()
 
@@ -89,6 +93,8 @@ class Cluster:
         return str(self._failure or "") or "silent"
 
     def _raise_final(self) -> None:
+        if self._closed is not None:
+            raise BrokerError(self._closed)
         exc = self._failure
         if isinstance(exc, BrokerError) or str(exc).startswith(_FINAL):
             raise BrokerError(str(exc)) from exc
@@ -96,10 +102,10 @@ class Cluster:
     async def close(self, why: str) -> None:
         """Let all fail that is under way, and close the connections."""
         self._closed = why
+        self._settled.set()
         self._tasks.cancel()
-        for held in self._held.values():
-            for command in held.take():
-                command.fail(why)
+        for command in self._held.take():
+            command.fail(why)
         for server in self._servers.values():
             server.commands.fail(why)
             server.subscriptions.close(why)
@@ -115,9 +121,7 @@ class Cluster:
         elif not self.budget.take(command.size):
             command.size = 0
             command.fail("too much is waiting for the broker")
-        elif self._held and command.call.slot in self._held:
-            self._held[command.call.slot].put.append(command)
-        else:
+        elif not self._held.put(command):
             server = self._owners[command.call.slot] or self._anybody()
             server.commands.put(command)
 
@@ -169,16 +173,21 @@ class Cluster:
         if isinstance(exc, BrokerError) or str(exc).startswith(_FINAL):
             self._settled.set()
 
-    def command_elsewhere(self, server: Server, command: Command) -> None:
+    def command_elsewhere(self, server: Server, command: Command, why: str) -> None:
         self._hold(command)
-        self._suspects.add(server)
-        self._look.set()
+        self._sent_elsewhere(server, why)
 
-    def subscription_elsewhere(self, server: Server) -> None:
+    def subscription_elsewhere(self, server: Server, why: str) -> None:
         self._is_lost = True
         self._update(_MOVING)
+        self._sent_elsewhere(server, why)
+
+    def _sent_elsewhere(self, server: Server, why: str) -> None:
         self._suspects.add(server)
         self._look.set()
+        hint = server.address.named(why)
+        if hint is not None:
+            self._hints.append(hint)
 
     def _update(self, why: str) -> None:
         is_up = not (self._is_lost or self._moving) and all(
@@ -193,47 +202,78 @@ class Cluster:
     # Who has what
 
     async def _watch(self) -> None:
+        pause = _PAUSE
         while True:
-            await self._look.wait()
+            try:
+                async with asyncio.timeout(_LOOK_AGAIN):
+                    await self._look.wait()
+            except TimeoutError:
+                pass  # a server may have been left behind by the others, and not know it
             self._look.clear()
             if not self._is_cluster and not self._suspects:
                 continue
-            suspects, self._suspects = self._suspects, set()
-            topology = await self._ask(self._likely(suspects))
-            for server in suspects:
-                await server.commands.settle()  # all that it has refused is held then
-            if topology is not None:
-                self._apply(topology)
-            if not self._is_up or self._held:
+            is_news = bool(self._suspects)
+            await self._look_around()
+            if self._held or self._is_lost or not all(map(_is_up, self._servers.values())):
                 self._look.set()
-            await asyncio.sleep(_PAUSE)
+                pause = _PAUSE if is_news else min(pause * 2, _LONGEST_PAUSE)
+            else:
+                pause = _PAUSE
+            await asyncio.sleep(pause)
 
-    def _likely(self, suspects: set[Server]) -> list[Address]:
-        """Return whom to ask: first who has just sent us elsewhere, and the silent ones last."""
-        servers = sorted(
-            self._servers.values(), key=lambda each: (each not in suspects, not each.is_up)
-        )
-        return [*(server.address for server in servers), self._address]
+    async def _look_around(self) -> None:
+        suspects, self._suspects = self._suspects, set()
+        hints, self._hints = self._hints, []
+        topology = await self._ask([*hints, *self._likely(), self._address])
+        if topology is not None:
+            for slot, owner in enumerate(topology.owners):
+                server = self._owners[slot]
+                if server is None or server.address != owner:
+                    self._held.begin(slot)  # what comes now waits for what that server has
+                    if server is not None:
+                        suspects.add(server)
+        # All that they refuse is held then.
+        await asyncio.gather(*(server.commands.settle() for server in suspects))
+        if topology is None:
+            self._release()
+        else:
+            self._apply(topology)
+
+    def _likely(self) -> list[Address]:
+        """Return whom to ask: any, but the silent ones last."""
+        servers = list(self._servers.values())
+        random.shuffle(servers)
+        servers.sort(key=lambda server: not server.is_up)
+        return [server.address for server in servers]
 
     async def _ask(self, addresses: list[Address]) -> Topology | None:
-        for address in addresses:
+        """Return what the first says that is sure, or else the last that is not."""
+        topology: Topology | None = None
+        for address in dict.fromkeys(addresses):
             try:
-                return await Topology.ask(address)
+                topology = await Topology.ask(address)
             except (OSError, hiredis.ReplyError, BrokerError) as exc:
                 self._failure = exc
-        return None
+            else:
+                if topology.is_sure:
+                    break
+        return topology
 
     def _apply(self, topology: Topology) -> None:
+        if self._closed is not None:
+            return
         self._is_cluster = topology.is_cluster
         addresses = {address for address in topology.owners if address is not None}
         gone = [self._servers.pop(address) for address in self._servers.keys() - addresses]
         for address in addresses - self._servers.keys():
             self._servers[address] = Server(address, self)
+        before = self._owners
         self._owners = [address and self._servers[address] for address in topology.owners]
-        self._move_subscriptions()
-        for server in self._servers.values():
-            for command in server.commands.give_up(partial(self._is_at, server)):
-                self._hold(command)
+        if self._is_lost or self._owners != before:
+            self._move_subscriptions()
+            for server in self._servers.values():
+                for command in server.commands.give_up(partial(self._is_at, server)):
+                    self._hold(command)
         for server in gone:
             for command in server.commands.end("its server has left the cluster"):
                 self._hold(command)
@@ -248,46 +288,25 @@ class Cluster:
             if owner is server and not server.subscriptions.has_lost(channel):
                 continue
             self._topics[channel] = topic, owner
-            moved: asyncio.Future[None] = self._loop.create_future()
-            moved.add_done_callback(self._moved)
-            self._moving += 1
             futures = server.subscriptions.give_up(channel)
-            owner.subscriptions.subscribe(topic, channel, [*futures, moved])
+            if channel not in self._moving:
+                moved = self._moving[channel] = self._loop.create_future()
+                moved.add_done_callback(partial(self._moved, channel))
+                futures.append(moved)
+            owner.subscriptions.subscribe(topic, channel, futures, is_again=True)
 
-    def _moved(self, moved: asyncio.Future[None]) -> None:
-        self._moving -= 1
-        self._update(_MOVING)
-
-    # What waits until that is known
+    def _moved(self, channel: bytes, moved: asyncio.Future[None]) -> None:
+        del self._moving[channel]
+        if not moved.exception():  # else it is closed
+            self._update(_MOVING)
 
     def _hold(self, command: Command) -> None:
-        """Let a command wait that was sent before all that is held already and was not."""
-        now = self._loop.time()
-        if command.refused_at is None:
-            command.refused_at = now
-        command.is_written = False
-        if now < command.refused_at + MAX_AWAY:
-            self._held[command.call.slot].refused.append(command)
-        else:
-            command.fail("no server of the cluster has its slot")
+        self._held.put_back(command, self._loop.time())
 
     def _release(self) -> None:
-        held = tuple(self._held.items())
-        self._held.clear()
-        for slot, commands in held:
-            for command in commands.take():
-                self._owner(slot).commands.put(command)
+        for command in self._held.take():
+            self._owner(command.call.slot).commands.put(command)
 
 
-class _Held:
-    """Commands of a slot, in order: those that a server had, and those that came since."""
-
-    __slots__ = ("put", "refused")
-
-    def __init__(self) -> None:
-        self.refused: deque[Command] = deque()
-        self.put: deque[Command] = deque()
-
-    def take(self) -> chain[Command]:
-        """Return all."""
-        return chain(self.refused, self.put)
+def _is_up(server: Server) -> bool:
+    return server.is_up

@@ -15,7 +15,7 @@ __all__ = ["ANSWERED_WRONG", "WRONG", "Ask", "Budget", "Command", "Repeat"]
 
 _T = TypeVar("_T")
 
-ANSWERED_WRONG: Final = (ValueError, TypeError, IndexError)
+ANSWERED_WRONG: Final = (ValueError, TypeError, IndexError, AttributeError)
 """What is raised where a reply is not as it should be."""
 
 WRONG: Final = "Redis has answered what it should not"

@@ -17,15 +17,13 @@ import hiredis
 from .call import Arguments, Call
 from .command import Ask, Budget, Command, Repeat
 from .connection import Connection
-from .run import ELSEWHERE, INFO, Run
+from .run import ELSEWHERE, INFO, NO_RUN, Run
 from .scripts import Script
 
 __all__ = ["MAX_AWAY", "Commands"]
 
 MAX_AWAY: Final = 10.0
 """Seconds for which commands wait for a connection."""
-
-_NO_RUN: Final = Run("", False, False)
 
 
 class Commands:
@@ -34,23 +32,26 @@ class Commands:
     def __init__(
         self,
         on_link: Callable[[str | None], None],
-        on_elsewhere: Callable[[Command], None],
+        on_elsewhere: Callable[[Command, str], None],
     ) -> None:
         """``on_link`` is called with None when the link is there, and why when it is not.
 
-        ``on_elsewhere`` is called with each command that this server cannot be asked, in order.
+        ``on_elsewhere`` is called with each command that this server has refused because another
+        has it, or may have it, in order, and with what it says of that.
         """
         self._loop = asyncio.get_running_loop()
         self._on_link = on_link
         self._on_elsewhere = on_elsewhere
         self._connection: Connection | None = None
-        self._run = _NO_RUN
+        self._run = NO_RUN
         self._is_holding = False  # what comes waits until all that was written is answered
         self._refused_in_turn = 0
         self._written: deque[Command] = deque()
         self._waiting: deque[Command] = deque()
         self._failing: str | None = None  # why all commands fail at once
-        self._away: asyncio.TimerHandle | None = None
+        self._away: asyncio.TimerHandle | None = self._loop.call_later(
+            MAX_AWAY, self.fail, "no connection"
+        )
         self._own_budget = Budget()
 
     # What the link tells
@@ -72,8 +73,8 @@ class Commands:
         self._stop_clock()
         connection.on_reply = self._replied
         connection.on_silence = self._ping
-        self._on_link(None)
         self._write_waiting()
+        self._on_link(None)
 
     def unlinked(self, why: str) -> None:
         self._connection = None
@@ -136,7 +137,9 @@ class Commands:
         """Be of no use any more; return what can be put elsewhere."""
         self._stop_clock()
         self._failing = why
-        self._connection = None
+        if self._connection is not None:
+            self._connection.on_reply = _ignore
+            self._connection = None
         self._waiting.extendleft(reversed(self._take_written(why)))
         self._fail_written(f"may have been published: {why}")
         commands = list(self._waiting)
@@ -185,11 +188,11 @@ class Commands:
 
     def _refused(self, command: Command, why: str) -> None:
         if why.startswith(ELSEWHERE):
-            self._on_elsewhere(command)
+            self._on_elsewhere(command, why)
             return
         if not why.startswith("NOSCRIPT"):
             command.fail(why)
-            if why.startswith("READONLY") and self._connection is not None:
+            if "READONLY" in why and self._connection is not None:
                 self._connection.abort("it has become a replica")
             return
         # Those behind it are lacking it as well: they are written again in the same order.

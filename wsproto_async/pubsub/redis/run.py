@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from ...exceptions import BrokerError
 
-__all__ = ["ELSEWHERE", "INFO", "Run"]
+__all__ = ["ELSEWHERE", "INFO", "NO_RUN", "Run"]
 
 INFO: Final = ("INFO", "server")
 
@@ -53,3 +53,7 @@ class Run(NamedTuple):
     def unsubscribe(self) -> str:
         """The command that unsubscribes."""
         return "SUNSUBSCRIBE" if self.is_sharded else "UNSUBSCRIBE"
+
+
+NO_RUN: Final = Run("", False, False)
+"""Before there was a connection."""

@@ -95,7 +95,7 @@ READ: Final = Script(
     _HISTORY
     + """
 local age = tonumber(ARGV[6])
-keep(age)
+keep(2 * age)
 local position = epoch .. ':' .. number(offset)
 local since = tonumber(ARGV[4])
 local missed = offset - since

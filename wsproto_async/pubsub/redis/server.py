@@ -23,10 +23,10 @@ class User(Protocol):
     def failed(self, exc: Exception) -> None:
         """An attempt to connect has failed."""
 
-    def command_elsewhere(self, server: Server, command: Command) -> None:
+    def command_elsewhere(self, server: Server, command: Command, why: str) -> None:
         """The server is not the one to be asked that: it has not done it."""
 
-    def subscription_elsewhere(self, server: Server) -> None:
+    def subscription_elsewhere(self, server: Server, why: str) -> None:
         """The server is not the one to have one of the subscriptions."""
 
     def message(self, topic: str, data: bytes) -> None:
@@ -43,11 +43,11 @@ class Server:
         self._down = {"commands", "subscriptions"}
         self.commands = Commands(
             lambda why: self._linked("commands", why),
-            lambda command: user.command_elsewhere(self, command),
+            lambda command, why: user.command_elsewhere(self, command, why),
         )
         self.subscriptions = Subscriptions(
             lambda why: self._linked("subscriptions", why),
-            lambda: user.subscription_elsewhere(self),
+            lambda why: user.subscription_elsewhere(self, why),
             user.message,
         )
         loop = asyncio.get_running_loop()

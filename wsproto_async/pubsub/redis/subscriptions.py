@@ -13,13 +13,15 @@ import hiredis
 from ..futures import fail, finish
 from .call import pack
 from .connection import Connection
-from .run import ELSEWHERE, INFO, Run
+from .run import ELSEWHERE, INFO, NO_RUN, Run
 
 __all__ = ["Subscriptions"]
 
 _AT_ONCE: Final = 1000  # channels in one command
 
 _PING: Final = pack(("PING",))
+_MARK: Final = b"unsubscribed"
+_MARKED: Final = pack(("PING", _MARK))  # what is answered with the mark
 
 Futures = list[asyncio.Future[None]]
 
@@ -30,23 +32,24 @@ class Subscriptions:
     def __init__(
         self,
         on_link: Callable[[str | None], None],
-        on_elsewhere: Callable[[], None],
+        on_elsewhere: Callable[[str], None],
         on_message: Callable[[str, bytes], None],
     ) -> None:
         """``on_message`` is called with a topic and what was published.
 
         ``on_link`` is called with None when all topics are subscribed to, and why when the link is
-        not there any more; ``on_elsewhere`` when a topic cannot be subscribed to at this server.
+        not there any more; ``on_elsewhere`` when a topic cannot be subscribed to at this server,
+        with what it says of that.
         """
         self._loop = asyncio.get_running_loop()
         self._on_link = on_link
         self._on_elsewhere = on_elsewhere
         self._on_message = on_message
         self._connection: Connection | None = None
+        self._run = NO_RUN
         self._topics: dict[bytes, str] = {}  # by channel
         self._lost: set[bytes] = set()  # of those, which this server has given up or refused
-        # What Redis has still to confirm, in this order, and who waits for that.
-        self._asked: deque[tuple[bytes, Futures]] = deque()
+        self._asked: deque[_Asked] = deque()  # what is not answered yet, in this order
         self._futures: defaultdict[bytes, Futures] = defaultdict(list)  # who waits for a connection
         self._to_confirm = 0  # topics, before all are subscribed to again
         self._is_linked = False
@@ -70,14 +73,15 @@ class Subscriptions:
         channels = iter(self._topics)
         while some := tuple(islice(channels, at_once)):
             connection.write(pack((self._run.subscribe, *some)))
-            self._asked.extend((channel, []) for channel in some)
+            self._asked.extend(_Asked(channel, [], is_again=True) for channel in some)
         if not self._to_confirm:
             self._all_confirmed()
 
     def unlinked(self, why: str) -> None:
         self._connection = None
-        for channel, futures in self._asked:
-            self._futures[channel] += futures
+        for asked in self._asked:
+            if asked.futures:
+                self._futures[asked.channel] += asked.futures
         self._asked.clear()
         if self._is_linked:
             self._is_linked = False
@@ -95,40 +99,55 @@ class Subscriptions:
 
     # Subscribing
 
-    def subscribe(self, topic: str, channel: bytes, futures: Futures) -> None:
-        """Subscribe; ``futures`` are done when that is confirmed, on whatever connection."""
+    def subscribe(
+        self, topic: str, channel: bytes, futures: Futures, *, is_again: bool = False
+    ) -> None:
+        """Subscribe; ``futures`` are done when that is confirmed, on whatever connection.
+
+        With ``is_again`` they do not fail: it is tried until it is.
+        """
         self._topics[channel] = topic
         self._lost.discard(channel)
         if self._connection is None:
             self._futures[channel] += futures
         else:
-            self._asked.append((channel, futures))
+            self._asked.append(_Asked(channel, futures, is_again))
             self._connection.write(pack((self._run.subscribe, channel)))
 
     def unsubscribe(self, channel: bytes) -> None:
-        """Unsubscribe, if there is a subscription."""
-        self._lost.discard(channel)
-        if self._topics.pop(channel, None) is not None:
+        """Unsubscribe, if there is a subscription; who waits for it does so no longer."""
+        if channel in self._topics:
             self._unsubscribe(channel)
-        for future in self._futures.pop(channel, ()):
+        for future in self._take_futures(channel):
             finish(future, None)
 
     def give_up(self, channel: bytes) -> Futures:
         """Leave a subscription to another server; return who waits for it."""
-        self._lost.discard(channel)
-        del self._topics[channel]
-        if self._connection is not None and not self._run.is_sharded:  # else Redis does it
+        if self._run.is_sharded:  # then Redis does it
+            del self._topics[channel]
+            self._lost.discard(channel)
+        else:
             self._unsubscribe(channel)
-        waiting = self._futures.pop(channel, [])
-        for asked, futures in self._asked:
-            if asked == channel:
-                waiting += futures
-                futures.clear()
-        return waiting
+        return self._take_futures(channel)
 
     def _unsubscribe(self, channel: bytes) -> None:
-        if self._connection is not None:
-            self._connection.write(pack((self._run.unsubscribe, channel)))
+        del self._topics[channel]
+        self._lost.discard(channel)
+        if self._connection is None:
+            return
+        self._connection.write(pack((self._run.unsubscribe, channel)))
+        if self._run.is_sharded:
+            # It may be refused, as can be what stands before and behind it.
+            self._connection.write(_MARKED)
+            self._asked.append(_Asked(channel, None, is_again=False))
+
+    def _take_futures(self, channel: bytes) -> Futures:
+        futures = self._futures.pop(channel, [])
+        for asked in self._asked:
+            if asked.channel == channel and asked.futures:
+                futures += asked.futures
+                asked.futures = []
+        return futures
 
     def has_lost(self, channel: bytes) -> bool:
         """Tell if this server has given up a subscription, or refused it."""
@@ -138,7 +157,8 @@ class Subscriptions:
         """Forget all topics, and let what is not confirmed fail."""
         self._is_linked = False
         self._topics.clear()
-        for future in chain.from_iterable((*self._futures.values(), *(f for _, f in self._asked))):
+        waiting = chain(self._futures.values(), (asked.futures or [] for asked in self._asked))
+        for future in chain.from_iterable(waiting):
             fail(future, why)
         self._futures.clear()
         self._asked.clear()
@@ -154,18 +174,19 @@ class Subscriptions:
                     self._on_message(topic, data)
             elif kind == b"subscribe" or kind == b"ssubscribe":
                 self._subscribed()
-            elif kind == b"sunsubscribe" and channel in self._topics:
-                self._lose(channel)
+            elif kind == b"sunsubscribe":
+                self._unsubscribed(channel)
+        elif reply == [b"pong", _MARK] or reply == _MARK:
+            if self._asked and self._asked[0].futures is None:
+                self._asked.popleft()
         elif isinstance(reply, hiredis.ReplyError):
             self._refused(str(reply))
 
     def _subscribed(self) -> None:
-        if not self._asked:
-            return
-        _, futures = self._asked.popleft()
-        for future in futures:
-            finish(future, None)
-        self._count()
+        if self._asked and self._asked[0].futures is not None:
+            for future in self._asked.popleft().futures or ():
+                finish(future, None)
+            self._count()
 
     def _count(self) -> None:
         if self._to_confirm:
@@ -173,24 +194,43 @@ class Subscriptions:
             if not self._to_confirm:
                 self._all_confirmed()
 
+    def _unsubscribed(self, channel: bytes) -> None:
+        """A channel is unsubscribed from: this process has asked for it, or its slot is gone."""
+        if channel in self._topics and all(asked.channel != channel for asked in self._asked):
+            self._lose(channel, "it was on a slot that is another's")
+
     def _refused(self, why: str) -> None:
-        if why.startswith(ELSEWHERE):
-            if not self._asked:
-                return  # it is to be unsubscribed from, and is already
-            channel, futures = self._asked.popleft()
-            self._futures[channel] += futures
-            self._lose(channel)
+        asked = self._asked[0] if self._asked else None
+        if asked is not None and asked.futures is None:
+            return  # there is nothing to unsubscribe from any more
+        if asked is not None and why.startswith(ELSEWHERE):
+            self._asked.popleft()
+            if asked.channel in self._topics:
+                self._futures[asked.channel] += asked.futures or []
+                self._lose(asked.channel, why)
             self._count()
-        elif self._asked and self._is_linked:
-            for future in self._asked.popleft()[1]:
+        elif asked is not None and not asked.is_again:
+            self._asked.popleft()
+            for future in asked.futures or ():
                 fail(future, why)
         elif self._connection is not None:
             self._connection.abort(f"cannot subscribe: {why}")
 
-    def _lose(self, channel: bytes) -> None:
+    def _lose(self, channel: bytes, why: str) -> None:
         self._lost.add(channel)
-        self._on_elsewhere()
+        self._on_elsewhere(why)
 
     def _ping(self) -> None:
         if self._connection is not None:
             self._connection.write(_PING)
+
+
+class _Asked:
+    """A channel, and who waits for the subscription; None if it is to be unsubscribed from."""
+
+    __slots__ = ("channel", "futures", "is_again")
+
+    def __init__(self, channel: bytes, futures: Futures | None, is_again: bool) -> None:
+        self.channel = channel
+        self.futures = futures
+        self.is_again = is_again

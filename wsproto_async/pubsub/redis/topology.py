@@ -20,6 +20,8 @@ class Topology(NamedTuple):
     """The servers by slot; None where nobody has it."""
 
     is_cluster: bool
+    is_sure: bool
+    """The server is in touch with the others, and not one that was left behind."""
     owners: list[Address | None]
 
     @classmethod
@@ -32,13 +34,13 @@ class Topology(NamedTuple):
                 connection = await address.connect(Connection)
                 *_, info = await connection.ask([*greeting, INFO])
                 if not Run.parse(info).is_cluster:
-                    return cls(False, [address] * SLOTS)
-                (slots,) = await connection.ask([("CLUSTER", "SLOTS")])
+                    return cls(False, True, [address] * SLOTS)
+                slots, state = await connection.ask([("CLUSTER", "SLOTS"), ("CLUSTER", "INFO")])
         finally:
             if connection is not None:
                 connection.close()
         try:
-            return cls(True, _owners(slots, address))
+            return cls(True, b"cluster_state:ok" in state, _owners(slots, address))
         except (ValueError, TypeError, IndexError, AttributeError) as exc:
             raise BrokerError("it does not tell who has which slots") from exc
 
