@@ -1,6 +1,7 @@
-"""Measure a broker: messages per second, and what they cost the two processes.
+"""Measure a broker: messages per second, and what they cost it and the two processes.
 
 Run: python benchmarks/brokers.py redis://localhost   (--topics 100 --history 100 --loop asyncio)
+     python benchmarks/brokers.py hub
 
 One process publishes messages of 256 bytes, 64 in a turn of its loop and without waiting for those
 of the four turns before, another receives all of them.
@@ -10,15 +11,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import socket
 import subprocess
 import sys
 import time
 from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import uvloop
 
-from wsproto_async.pubsub import Position, Publication, Retention
+from wsproto_async.pubsub import Broker, Position, Publication, Retention
+from wsproto_async.pubsub.hub import HubBroker, HubServer
 from wsproto_async.pubsub.uri import open_broker
 
 PAYLOAD = b"x" * 256
@@ -33,10 +41,14 @@ class Options(NamedTuple):
     topics: int
     history: int
     loop: str
-    receive: bool
+    part: str
 
     def names(self) -> list[str]:
         return [f"benchmark {number}" for number in range(self.topics)]
+
+    def broker(self) -> Broker:
+        scheme, _, path = self.url.partition(":")
+        return HubBroker(path) if scheme == "hub" else open_broker(self.url)
 
 
 class Clock:
@@ -78,7 +90,7 @@ class Counter:
 
 
 async def receive(options: Options) -> None:
-    broker = open_broker(options.url)
+    broker = options.broker()
     counter = Counter(options.messages)
     await broker.start(counter)
     await asyncio.gather(*map(broker.subscribe, options.names()))
@@ -88,7 +100,7 @@ async def receive(options: Options) -> None:
 
 
 async def publish(options: Options) -> str:
-    broker = open_broker(options.url)
+    broker = options.broker()
     await broker.start(Counter(options.messages))
     names = options.names()
     retention = Retention(options.history, AGE) if options.history else None
@@ -108,27 +120,76 @@ async def publish(options: Options) -> str:
     return took
 
 
+@contextmanager
+def hub() -> Iterator[tuple[str, int]]:
+    """Start a hub; gives its URL and process id."""
+    with TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as sock:
+        path = f"{folder}/hub"
+        sock.bind(path)
+        sock.listen()
+        number = str(sock.fileno())
+        command = [sys.executable, "-P", __file__, number, "--part", "hub"]
+        with subprocess.Popen(command, pass_fds=[sock.fileno()]) as process:
+            yield f"hub:{path}", process.pid
+            process.kill()
+
+
+async def serve_hub(number: int) -> None:
+    with socket.socket(fileno=number) as sock:
+        await HubServer(sock).serve()
+
+
+def cpu_of_process(pid: int) -> float:
+    """Seconds of CPU that a process has taken, to 10 ms; Linux."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def cpu_of_redis(url: str) -> float:
+    """Seconds of CPU that a Redis server has taken."""
+    parts = urlsplit(url)
+    with socket.create_connection((parts.hostname, parts.port or 6379)) as sock:
+        sock.sendall(b"INFO cpu\r\n")
+        lines = sock.recv(65536).decode().splitlines()
+    fields = dict(line.split(":") for line in lines if ":" in line)
+    return float(fields["used_cpu_user"]) + float(fields["used_cpu_sys"])
+
+
+def measure(options: Options, cpu: Callable[[], float]) -> None:
+    command = [sys.executable, "-P", __file__, options.url, "--part", "receive"]
+    for name in ("messages", "topics", "history", "loop"):
+        command += [f"--{name}", str(getattr(options, name))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as receiver:
+        assert receiver.stdout is not None
+        receiver.stdout.readline()
+        before = cpu()
+        print("published", runner(options)(publish(options)))
+        print("received ", receiver.stdout.readline().strip())
+        print(f"the broker took {(cpu() - before) / options.messages * 1e6:.2f} µs for each")
+
+
+def runner(options: Options) -> Callable[..., str]:
+    return uvloop.run if options.loop == "uvloop" else asyncio.run
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("url")
+    parser.add_argument("url", help="redis://HOST:PORT, or hub for one that is started")
     parser.add_argument("--messages", type=int, default=200_000)
     parser.add_argument("--topics", type=int, default=1)
     parser.add_argument("--history", type=int, default=0, help="messages that are kept of a topic")
     parser.add_argument("--loop", choices=("uvloop", "asyncio"), default="uvloop")
-    parser.add_argument("--receive", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--part", default="", help=argparse.SUPPRESS)
     options = Options(**vars(parser.parse_args()))
-    run = uvloop.run if options.loop == "uvloop" else asyncio.run
-    if options.receive:
-        run(receive(options))
-        return
-    receiver = subprocess.Popen(
-        [sys.executable, __file__, "--receive", *sys.argv[1:]], stdout=subprocess.PIPE, text=True
-    )
-    with receiver:
-        assert receiver.stdout is not None
-        receiver.stdout.readline()
-        print("published", run(publish(options)))
-        print("received ", receiver.stdout.readline().strip())
+    if options.part == "hub":
+        asyncio.run(serve_hub(int(options.url)))
+    elif options.part == "receive":
+        runner(options)(receive(options))
+    elif options.url == "hub":
+        with hub() as (url, pid):
+            measure(options._replace(url=url), lambda: cpu_of_process(pid))
+    else:
+        measure(options, lambda: cpu_of_redis(options.url))
 
 
 if __name__ == "__main__":
