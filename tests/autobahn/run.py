@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -80,7 +82,7 @@ def run_all(role: str, loop: str, parallel: int, cases: list[str]) -> dict[str, 
     verdicts = run_cases(role, loop, parallel, cases, reports)
     slow = [case for case, verdict in verdicts.items() if verdict["duration"] >= CASE_LIMIT]
     if slow and parallel > 1:
-        print(f"   too slow, so run again one by one: {', '.join(slow)}", flush=True)
+        print(f"our {role} on {loop}: too slow, so again one by one: {', '.join(slow)}", flush=True)
         verdicts |= run_cases(role, loop, 1, slow, REPORTS / f"{role}-{loop}-slow")
     return verdicts
 
@@ -95,6 +97,20 @@ def find_wrong(verdicts: dict[str, dict]) -> list[str]:
     return wrong
 
 
+def judge(role: str, loop: str, parallel: int, cases: list[str]) -> tuple[int, int]:
+    """Run the cases, print what is wrong, and return how many were right, and how many not."""
+    start = time.monotonic()
+    verdicts = run_all(role, loop, parallel, cases)
+    wrong = find_wrong(verdicts)
+    right = len(verdicts) - len(wrong)
+    if not cases and len(verdicts) != CASES:
+        wrong.append(f"{len(verdicts)} cases were run, not {CASES}")
+    counts = dict(Counter(verdict["behavior"] for verdict in verdicts.values()))
+    told = [f"our {role} on {loop}: {counts} in {time.monotonic() - start:.0f} s"]
+    print("\n    ".join(told + wrong), flush=True)
+    return right, len(wrong)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--role", choices=["server", "client"], action="append")
@@ -102,22 +118,17 @@ def main() -> int:
     parser.add_argument("--parallel", type=int, default=2, help="how many cases at a time")
     parser.add_argument("--case", action="append", default=[], help="an id or a pattern: 12.1.*")
     arguments = parser.parse_args()
-    passed = failed = 0
-    for role in arguments.role or ["server", "client"]:
-        for loop in arguments.loop or ["asyncio", "uvloop"]:
-            print(f"our {role} on {loop}:", flush=True)
-            start = time.monotonic()
-            verdicts = run_all(role, loop, arguments.parallel, arguments.case)
-            wrong = find_wrong(verdicts)
-            right = len(verdicts) - len(wrong)
-            if not arguments.case and len(verdicts) != CASES:
-                wrong.append(f"{len(verdicts)} cases were run, not {CASES}")
-            counts = Counter(verdict["behavior"] for verdict in verdicts.values())
-            print("  ", dict(counts), f"in {time.monotonic() - start:.0f} s", flush=True)
-            for line in wrong:
-                print(f"    {line}")
-            passed += right
-            failed += len(wrong)
+    roles = arguments.role or ["server", "client"]
+    loops = arguments.loop or ["asyncio", "uvloop"]
+    # The suite takes one core, and what it tries a part of another.
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        judging = [
+            threads.submit(judge, role, loop, arguments.parallel, arguments.case)
+            for role in roles
+            for loop in loops
+        ]
+        results = [each.result() for each in judging]
+    passed, failed = map(sum, zip(*results, strict=True))
     print(f"reports: {REPORTS.relative_to(ROOT)}/*/index.html")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
