@@ -27,24 +27,18 @@ demo: $(VENV)/.run ## start the demo page and print its address (PORT=8765)
 attack: ## send what attackers send to the server at PORT (8765), and print where it goes wrong
 	$(PYTHON) tests/attacks/runner.py --port $(PORT) $(if $(HOST),--host $(HOST)) $(if $(TLS),--tls) $(ATTACK)
 
-# Measuring coverage takes longer than testing, so it is done where it is gated.
-PURE_TESTS := tests/codec tests/extensions tests/handshake tests/sansio
-
-PYTHON_TESTS := -m "not browser and not interop and not node"
+PYTHON_TESTS := -m "not browser and not interop and not node" -n 5
 
 test: export WSPROTO_ASYNC_BUILD := pure
 test: $(VENV)/.test ## run the tests that need only Python, on asyncio and on uvloop
-	$(PY) -m pytest $(PURE_TESTS) -n auto --cov --cov-report=
-	$(PY) -m coverage report --include='$(PURE)' --fail-under=100
-	$(PY) -m pytest $(PYTHON_TESTS) -n 5 $(PURE_TESTS:%=--ignore=%)
+	$(PY) -m pytest $(PYTHON_TESTS)
 
 test-compiled: $(VENV)/.test $(COMPILED)/.done ## run them on the compiled build, but those of brokers, which are pure
-	$(WITH_COMPILED) -m pytest $(PURE_TESTS) -n auto
-	$(WITH_COMPILED) -m pytest $(PYTHON_TESTS) -n 5 $(PURE_TESTS:%=--ignore=%) --ignore=tests/pubsub
+	$(WITH_COMPILED) -m pytest $(PYTHON_TESTS) --ignore=tests/pubsub
 
-coverage: $(VENV)/.test ## show what the tests do not reach, in all of the package (takes long)
-	$(PY) -m pytest $(PYTHON_TESTS) --cov --cov-report=
-	$(PY) -m coverage report
+coverage: $(VENV)/.test ## check that the tests reach every branch of the layers that do no IO
+	WSPROTO_ASYNC_BUILD=pure $(PY) -m pytest tests/codec tests/extensions tests/handshake tests/sansio -n auto --cov --cov-report=
+	$(PY) -m coverage report --include='$(PURE)' --show-missing --fail-under=100
 
 # BENCH="--only echo --rounds 3" measures less, BENCH=--keep writes benchmarks/results.json. Needs
 # Linux, a C compiler, zlib's headers (Debian: zlib1g-dev), node and npm.
@@ -105,7 +99,7 @@ wheel: $(VENV)/.build ## build sdist and wheel into dist/, and install the wheel
 		(cd build && venv/bin/python -I -W error -c 'import wsproto_async as w; print("compiled:", w.compiled)') || exit 1; \
 	done
 
-check: lint types test test-compiled docs interop test-node test-browser autobahn micro wheel ## all of the above
+check: lint types test test-compiled coverage docs interop test-node test-browser autobahn micro wheel ## all of the above
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) build dist reports docs/_build docs/_generated htmlcov *.egg-info
