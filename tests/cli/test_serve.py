@@ -131,6 +131,7 @@ def test_a_broker_that_is_of_no_use(command: Callable, workers: str) -> None:
 
         def refuse() -> None:
             with redis.accept()[0] as sock:
+                sock.recv(1000)
                 sock.sendall(b"-NOAUTH Authentication required.\r\n")
                 read_all(sock)
 
