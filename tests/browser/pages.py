@@ -26,8 +26,9 @@ TIMEOUT = 120  # seconds; every wait in a scenario has a shorter one of its own
 class Example:
     """The server of an example, on a free port."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *options: str) -> None:
         self.name = name
+        self.options = options
         self.port = find_free_port()
         self.url = f"http://127.0.0.1:{self.port}/"
         self.start()
@@ -35,7 +36,10 @@ class Example:
     def start(self) -> None:
         """Start it, or start it again at the same place."""
         self.process = subprocess.Popen(
-            [sys.executable, EXAMPLES / self.name / "server.py", "--port", str(self.port)],
+            [
+                *(sys.executable, EXAMPLES / self.name / "server.py"),
+                *("--port", str(self.port), *self.options),
+            ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -80,9 +84,9 @@ def answers(port: int) -> bool:
 
 
 @contextmanager
-def running(name: str) -> Iterator[Example]:
+def running(name: str, *options: str) -> Iterator[Example]:
     """Run the server of an example until the end of the test."""
-    example = Example(name)
+    example = Example(name, *options)
     try:
         yield example
         if example.process.returncode is None:

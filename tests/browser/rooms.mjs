@@ -160,6 +160,19 @@ const scenarios = {
     return { lines: await readLines(page) };
   },
 
+  async brokerRestarted(context) {
+    const pages = [await enter(context, "kitchen", "Ada"), await enter(context, "kitchen", "Grace")];
+    const seen = (text) => Promise.all(pages.map((page) => waitForLine(page, text)));
+    await say(pages[0], "before");
+    await seen("before");
+    console.log("said");
+    await say(pages[0], "while it was away");
+    await seen("while it was away");
+    await say(pages[1], "after");
+    await seen("after");
+    return { first: await readLines(pages[0]), second: await readLines(pages[1]) };
+  },
+
   async refused(context) {
     const page = await open(context);
     await page.getByLabel("Room", { exact: true }).fill("*");

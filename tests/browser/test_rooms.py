@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pages import Example, judge_views, play, playing, running
+from server import RedisServer
 
 pytestmark = pytest.mark.browser
 
@@ -71,6 +73,25 @@ def test_server_that_is_started_anew_has_forgotten_and_the_page_says_so(
         rooms.start()
         seen = scenario.seen()
     assert seen["lines"] == ["Ada before", GAP, "Ada while it was away"]
+
+
+def test_several_processes_with_a_broker_that_is_started_anew(tmp_path: Path) -> None:
+    redis = RedisServer(tmp_path)
+    asyncio.run(redis.start())
+    try:
+        with (
+            running("rooms", "--workers", "4", "--broker", redis.url) as rooms,
+            playing(rooms, "brokerRestarted", tmp_path) as scenario,
+        ):
+            scenario.wait_for("said")
+            redis.kill()
+            asyncio.run(redis.start())
+            seen = scenario.seen()
+    finally:
+        redis.kill()
+    lines = ["Ada before", GAP, "Ada while it was away", "Grace after"]
+    assert seen["first"] == ["Grace came in", *lines]
+    assert seen["second"] == lines
 
 
 def test_room_that_cannot_be_is_refused(rooms: Example, tmp_path: Path) -> None:
