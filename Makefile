@@ -66,7 +66,7 @@ test-node: $(VENV)/.test tests/interop/node/node_modules/.done ## run the tests 
 	$(PY) -m pytest -m node
 
 test-browser: $(VENV)/.test tests/browser/node_modules/.done ## run the tests in Chromium
-	$(PY) -m pytest -m browser
+	$(PY) -m pytest -m browser -n 2
 
 lint: $(VENV)/.lint ## check style
 	$(PY) -m ruff check .
