@@ -78,6 +78,10 @@ class RedisCluster:
         known = b"cluster_known_nodes:%d\r" % len(self.servers)
         return b"cluster_state:ok" in info and known in info
 
+    async def has_shard_channels(self) -> bool:
+        """Tell if what is published can stay with the server that has the channel."""
+        return bool(await self.servers[0].call("COMMAND", "INFO", "SPUBLISH") != [None])
+
     async def owner(self, topic: str) -> RedisServer:
         """Who has a topic."""
         slot = slot_of(f"{{{topic}}}")

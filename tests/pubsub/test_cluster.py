@@ -58,6 +58,8 @@ async def test_each_server_carries_its_own_topics(
     cluster: RedisCluster, one: Process, other: Process
 ) -> None:
     await asyncio.gather(*map(other.broker.subscribe, TOPICS))
+    if not await cluster.has_shard_channels():
+        pytest.skip("this Redis is older than 7: all servers of a cluster get all messages")
     channels = [
         set(await server.call("PUBSUB", "SHARDCHANNELS", "*")) for server in cluster.servers
     ]
@@ -153,6 +155,8 @@ async def test_subscribing_again_at_once_is_no_loss(cluster: RedisCluster, one: 
 async def test_who_has_left_a_topic_does_not_wait_for_a_server_that_has_it(
     cluster: RedisCluster, one: Process
 ) -> None:
+    if not await cluster.has_shard_channels():
+        pytest.skip("this Redis is older than 7: any server of a cluster has any channel")
     await cluster.set_served("news", False)
     subscribing = [one.broker.subscribe("news")]
     one.broker.unsubscribe("news")
@@ -265,5 +269,5 @@ async def test_the_first_server_of_the_url_is_needed_at_the_start_alone(
 
 async def test_another_database_than_the_first_is_refused(cluster: RedisCluster) -> None:
     broker = RedisBroker(f"{cluster.url}/1")
-    with pytest.raises(BrokerError, match="SELECT is not allowed in cluster mode"):
+    with pytest.raises(BrokerError, match=r"SELECT is not allowed|DB index"):
         await broker.start(Recorder())

@@ -152,6 +152,8 @@ async def test_a_subscriber_that_is_disconnected_reads_what_it_has_missed(
 async def test_a_subscriber_that_redis_drops_for_being_slow_comes_back(
     server: RedisServer, one: Process, other: Process
 ) -> None:
+    if b"valkey" in await server.call("INFO", "server"):
+        pytest.skip("Valkey does not count what it has not copied: with redis-server it is tested")
     await other.broker.subscribe("news")
     await server.call("CONFIG", "SET", "client-output-buffer-limit", "pubsub 1mb 0 0")
     await one.broker.publish(Publication("news", bytes(2**23), False), None, "")
