@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -47,8 +48,13 @@ def serve_here(
     try:
         with suppress(KeyboardInterrupt), _signals_interrupt():
             starting = make()
-            with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner = asyncio.Runner(loop_factory=loop_factory())
+            try:
+                with _signals_wait():  # else one could leave a loop behind that nobody closes
+                    runner.get_loop()
                 runner.run(_serve(starting, grace, beside))
+            finally:
+                runner.close()
     finally:
         call_off()
 
@@ -76,6 +82,19 @@ def _signals_interrupt() -> Iterator[None]:
     finally:
         for number in taken:
             signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Let them act at the end, where the system can."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 async def _serve(starting: serve, grace: float | None, beside: Beside) -> None:
