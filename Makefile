@@ -27,7 +27,7 @@ demo: $(VENV)/.run ## start the demo page and print its address (PORT=8765)
 attack: ## send what attackers send to the server at PORT (8765), and print where it goes wrong
 	$(PYTHON) tests/attacks/runner.py --port $(PORT) $(if $(HOST),--host $(HOST)) $(if $(TLS),--tls) $(ATTACK)
 
-PYTHON_TESTS := -m "not browser and not interop and not node" -n 5
+PYTHON_TESTS := -m "not browser and not interop and not node" -n 4
 
 test: export WSPROTO_ASYNC_BUILD := pure
 test: $(VENV)/.test ## run the tests that need only Python, on asyncio and on uvloop
