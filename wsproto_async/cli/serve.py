@@ -36,7 +36,8 @@ examples:
 
 exit status:
   0  stopped by a signal
-  1  the application failed, the address is taken, or something would not stop
+  1  the application failed, the address is taken, the broker is not there, or something
+     would not stop
   2  an option is wrong, or the module or the handler is not there
 """
 

@@ -79,6 +79,7 @@ class Batches(Generic[_B]):
         self, publication: Publication, retention: Retention | None
     ) -> asyncio.Future[Position | None]:
         """Publish; the future has the position."""
+        data = encode(publication)
         topic = publication.topic
         batch = self._last.get(topic)
         if batch is None or batch.retention != retention:
@@ -86,7 +87,6 @@ class Batches(Generic[_B]):
                 self._loop.call_soon(self._end_turn)
             batch = self._last[topic] = self._begin(topic, retention)
             self._batches.append(batch)
-        data = encode(publication)
         future: asyncio.Future[Position | None] = self._loop.create_future()
         batch.parts.append(data)
         batch.futures.append(future)

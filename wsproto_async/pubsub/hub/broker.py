@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from ...exceptions import BrokerError
 from ..batches import OVERHEAD, Batches
@@ -39,8 +39,6 @@ from .publish import Publish, position_of, publish_frame, take_position
 from .subscriptions import Subscriptions
 
 __all__ = ["HubBroker"]
-
-_T = TypeVar("_T")
 
 _START_TIMEOUT: Final = 10.0  # seconds
 _CLOSE_TIMEOUT: Final = 1.0

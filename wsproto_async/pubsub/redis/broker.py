@@ -6,7 +6,7 @@ import asyncio
 import logging
 import ssl as ssl_module
 from functools import lru_cache, partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from ...exceptions import BrokerError
 from ..batches import OVERHEAD, Batches
@@ -25,8 +25,6 @@ from .publish import Publish, position
 from .scripts import KEEP, READ
 
 __all__ = ["RedisBroker"]
-
-_T = TypeVar("_T")
 
 _START_TIMEOUT: Final = 10.0  # seconds
 _CLOSE_TIMEOUT: Final = 1.0
