@@ -21,6 +21,8 @@ LAYERS = (
     "build",
     "pubsub",
     "aio",
+    "status",
+    "uvicorn",
     "testing",
     "workers",
     "cli",
