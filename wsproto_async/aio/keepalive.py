@@ -34,6 +34,7 @@ class Keepalive(Pings):
         "_payload",
         "_received_at_ping",
         "latency",
+        "pinged_at",
     )
 
     def __init__(self) -> None:
@@ -43,6 +44,8 @@ class Keepalive(Pings):
         self._pauses_at_ping = 0
         self._is_suspect = False
         self.latency = 0.0
+        self.pinged_at = 0.0
+        """When the last ping was sent because the interval was over; 0 before."""
 
     def schedule(self, protocol: ProtocolCore) -> None:
         """Plan the next ping."""
@@ -81,7 +84,8 @@ class Keepalive(Pings):
         self.forget(self._payload)
         self._payload = payload = self.new_payload()
         protocol.connection.send_ping(payload)
-        self.sent(payload, monotonic(), None)
+        self.pinged_at = monotonic()
+        self.sent(payload, self.pinged_at, None)
         protocol.sender.flush()
         self._received_at_ping = protocol.bytes_received
         self._pauses_at_ping = protocol.pauses
@@ -94,6 +98,7 @@ class Keepalive(Pings):
     def judge(self, protocol: ProtocolCore) -> None:
         """The deadline is over: close the connection if the peer is to blame for its silence."""
         timeout = protocol.settings.ping_timeout
+        assert timeout is not None
         if protocol.bytes_received != self._received_at_ping:
             self.schedule(protocol)
         elif protocol.is_reading_paused or protocol.pauses != self._pauses_at_ping:
@@ -107,4 +112,8 @@ class Keepalive(Pings):
             protocol.set_deadline(0, Deadline.PONG)
         else:
             protocol.settings.log.info("keepalive: %s silent for %g s", who(protocol), timeout)
-            protocol.close(1011, f"keepalive: peer silent for {timeout:g} s")
+            protocol.close(1011, self.reason(timeout))
+
+    def reason(self, timeout: float) -> str:
+        """Return the close reason for a peer that was silent for so many seconds."""
+        return f"keepalive: peer silent for {timeout:g} s"

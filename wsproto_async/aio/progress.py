@@ -27,14 +27,16 @@ class _Progress:
 
     least: int
 
-    def __init__(self, protocol: ProtocolCore, timeout: float) -> None:
+    def __init__(
+        self, protocol: ProtocolCore, timeout: float, position: int, first_look: float
+    ) -> None:
         self._protocol = protocol
         self._timeout = timeout
         self._is_suspect = False
         self.tick = 0
         self.place = 0
-        self._position = self.position() or 0
-        protocol.timer.set(self, timeout)
+        self._position = position
+        protocol.timer.set(self, first_look)
 
     def stop(self) -> None:
         """Look no more."""
@@ -75,6 +77,10 @@ class FrameProgress(_Progress):
 
     least = _LEAST_OF_FRAME
 
+    def __init__(self, protocol: ProtocolCore, timeout: float) -> None:
+        self._protocol = protocol
+        super().__init__(protocol, timeout, self.position() or 0, timeout)
+
     def position(self) -> int | None:
         protocol = self._protocol
         connection = protocol.connection
@@ -102,6 +108,10 @@ class SendProgress(_Progress):
     __slots__ = ()
 
     least = 1
+
+    def __init__(self, protocol: ProtocolCore, timeout: float) -> None:
+        # The transport has a write under way: where that ends is to be seen in the next tick.
+        super().__init__(protocol, timeout, -1, 0)
 
     def position(self) -> int | None:
         sender = self._protocol.sender

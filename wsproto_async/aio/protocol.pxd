@@ -25,7 +25,7 @@ cdef class ProtocolCore(StreamProtocol):
     cdef ReceiveQueue _queue
     cdef Arrival _arrival
     cdef readonly SharedTimer timer
-    cdef readonly object keepalive
+    cdef public object keepalive
     cdef object _deadline
     cdef public object task
     cdef public object admitted_as
@@ -81,5 +81,6 @@ cdef class ProtocolCore(StreamProtocol):
     cpdef handshake_completed(self)
     cpdef close(self, object code, object reason)
     cpdef begin_end(self)
+    cpdef end_output(self)
     cpdef unsigned long long messages_received(self) except? 0
     cdef _release(self)

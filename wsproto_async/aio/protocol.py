@@ -24,7 +24,7 @@ from .keepalive import Keepalive
 from .log import who
 from .progress import FrameProgress, SendProgress
 from .sender import Sender
-from .settings import Settings, Timeouts, changed
+from .settings import USUAL_WRITE_LIMIT, Settings, Timeouts, changed
 from .stream import DROP_LIMIT, StreamProtocol
 from .timer import Deadline
 
@@ -150,7 +150,8 @@ class ProtocolCore(StreamProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
         self.sender.attach(self.transport)
-        self.transport.set_write_buffer_limits(high=self.settings.write_limit)
+        if self.settings.write_limit != USUAL_WRITE_LIMIT:
+            self.transport.set_write_buffer_limits(high=self.settings.write_limit)
         self.set_deadline(self.settings.open_timeout, _OPENING)
         self._owner.connection_made(self)
         self.sender.flush()
@@ -344,6 +345,17 @@ class ProtocolCore(StreamProtocol):
             self.transport.resume_reading()
             self._watch_frame()  # while nothing was read the peer could not go on
 
+    def pause_while_unread(self) -> None:
+        """Read no more before somebody waits for a message, if one is there that nobody took."""
+        if (
+            self._queue.count
+            and self.connection.state is OPEN
+            and not (self.is_reading_paused or self.transport.is_closing())
+        ):
+            self.is_reading_paused = True
+            self.pauses += 1
+            self.transport.pause_reading()
+
     def begin_wait(self, part: bool = False) -> Arrival:
         """Return what to await for a message, with ``part`` for a part of one, or for the end.
 
@@ -486,14 +498,20 @@ class ProtocolCore(StreamProtocol):
             self.set_deadline(self.settings.close_timeout, _CLOSING)
             self._deadline = _CLOSING
         if self.connection.eof_due and not self.transport.is_closing():
-            # Half-closing lets the peer read our last words; input is dropped until it closes.
-            try:
-                if self.transport.can_write_eof():
-                    self.transport.write_eof()
-                else:
-                    self.transport.close()
-            except OSError:  # the peer has reset the connection
-                self.transport.abort()
+            self.end_output()
+
+    def end_output(self) -> None:
+        """All is written. Half-closing lets the peer read our last words before it closes.
+
+        Until then input is dropped.
+        """
+        try:
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+            else:
+                self.transport.close()
+        except OSError:  # the peer has reset the connection
+            self.transport.abort()
 
     def abort(self) -> None:
         """Drop the connection now, with what is still to be written."""

@@ -13,6 +13,7 @@ from ..handshake.extensions import Extensions, check_extensions
 from .log import Log
 
 __all__ = [
+    "USUAL_WRITE_LIMIT",
     "Compression",
     "Settings",
     "Timeouts",
@@ -24,6 +25,9 @@ __all__ = [
 ]
 
 Compression = Literal["deflate"] | PerMessageDeflate | None
+
+USUAL_WRITE_LIMIT: Final = 65536
+"""Bytes; with so many transports begin."""
 
 _TIMEOUTS: Final = (
     "open_timeout",

@@ -1,4 +1,4 @@
-"""The body of the response with which a server refuses (RFC 9112 6.3, 7.1), up to a limit."""
+"""The body of the response with which a server refuses (RFC 9112 6.3, 7.1)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 from .headers import Headers, parse_list
 
-__all__ = ["MAX_BODY_SIZE", "BodyReader"]
+__all__ = ["MAX_BODY_SIZE", "BodyReader", "BodyWriter"]
 
 MAX_BODY_SIZE: Final = 2**20  # bytes; what goes beyond is cut off
 
@@ -16,7 +16,7 @@ _MAX_CHUNK_LINE: Final = 8192
 
 
 class BodyReader:
-    """Collects a body whose framing ``headers`` describe; without any it lasts until EOF."""
+    """Collects a body whose framing ``headers`` describe, up to 1 MiB; without any until EOF."""
 
     __slots__ = ("_body", "_buffer", "_chunk_left", "_is_chunked", "_is_complete", "_length")
 
@@ -79,3 +79,32 @@ class BodyReader:
             self._is_complete = not self._chunk_left
             pos = end + 2
         del self._buffer[:pos]
+
+
+class BodyWriter:
+    """Frames a body that is sent part by part: by the Content-Length in ``headers``, or in chunks.
+
+    Raises ValueError for a Content-Length that is none.
+    """
+
+    __slots__ = ("_left",)
+
+    def __init__(self, headers: Headers) -> None:
+        length = headers.get("Content-Length")
+        if length is not None and not (length.isascii() and length.isdigit()):
+            raise ValueError(f"Content-Length is {length!r}")
+        self._left = None if length is None else int(length)
+
+    def encode(self, data: bytes, *, more_body: bool) -> bytes:
+        """Return a part as it goes over the wire, the last one without ``more_body``.
+
+        Raises ValueError for more or less in all than Content-Length says.
+        """
+        if self._left is None:
+            chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+            return chunk if more_body else chunk + b"0\r\n\r\n"
+        left = self._left - len(data)
+        if left < 0 or (left and not more_body):
+            raise ValueError("the body is not as long as Content-Length says")
+        self._left = left
+        return data

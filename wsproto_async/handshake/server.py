@@ -16,6 +16,7 @@ from .http11 import Request, Response
 __all__ = [
     "accept_response",
     "accept_token",
+    "begin_response",
     "build_request",
     "check_upgrade",
     "finish_response",
@@ -140,8 +141,28 @@ def finish_response(response: Response, server_header: str | None) -> Response:
     body = b"" if response.status in (204, 304) else response.body
     if response.status not in (204, 304):
         headers["Content-Length"] = str(len(body))
+    _add_usual(headers)
+    return Response(response.status, response.reason, headers, body)
+
+
+def begin_response(response: Response, server_header: str | None) -> Response:
+    """Return a refusal whose body follows, in chunks if its length is not known, as it is sent.
+
+    ``server_header`` has been checked. Raises ValueError for a status that has no body.
+    """
+    if response.status in (101, 204, 304):
+        raise ValueError(f"a response of status {response.status} has no body")
+    headers = Headers(response.headers)
+    if server_header is not None and "Server" not in headers:
+        headers.add_checked("Server", server_header)
+    if "Content-Length" not in headers:
+        headers["Transfer-Encoding"] = "chunked"
+    _add_usual(headers)
+    return Response(response.status, response.reason, headers)
+
+
+def _add_usual(headers: Headers) -> None:
     # RFC 9110 15.5.22, 7.8: Upgrade stands with the connection option of that name.
     headers["Connection"] = "close, Upgrade" if "Upgrade" in headers else "close"
     if "Date" not in headers:
         headers.add("Date", formatdate(usegmt=True))
-    return Response(response.status, response.reason, headers, body)

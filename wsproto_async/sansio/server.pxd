@@ -10,6 +10,7 @@ cdef object _COMPLETED
 
 cdef class ServerConnection(Connection):
     cdef object _allowed_hosts
+    cdef object _body
     cdef object _codec_accepted
     cdef object _extensions
     cdef object _origins

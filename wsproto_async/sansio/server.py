@@ -7,6 +7,7 @@ from typing import Final
 
 from ..exceptions import HandshakeError, InvalidMessage, InvalidState
 from ..extensions.base import Codec, Extension
+from ..handshake.body import BodyWriter
 from ..handshake.extensions import accept_extension, check_extensions
 from ..handshake.headers import check_field_once, parse_tokens
 from ..handshake.host import AllowedHosts, check_host
@@ -14,6 +15,7 @@ from ..handshake.http11 import HeadReader, Request, Response, parse_request_line
 from ..handshake.origin import Origins, check_origin
 from ..handshake.server import (
     accept_response,
+    begin_response,
     build_request,
     check_upgrade,
     finish_response,
@@ -43,6 +45,7 @@ class ServerConnection(Connection):
 
     __slots__ = (
         "_allowed_hosts",
+        "_body",
         "_codec_accepted",
         "_extensions",
         "_origins",
@@ -71,6 +74,7 @@ class ServerConnection(Connection):
         self._extensions = check_extensions(extensions)
         if server_header is not None:
             check_field_once("Server", server_header)
+        self._body: BodyWriter | None = None  # of a refusal, while it is sent
         self._codec_accepted: Codec | None = None
         self._server_header = server_header
         self._http = HeadReader(parse_request_line)
@@ -140,11 +144,44 @@ class ServerConnection(Connection):
         A refusal may come before the request. Raises InvalidState for a second response and for
         a 101 without a request.
         """
+        self._check_unanswered(response)
+        self._respond(response, None if self.request is None else self.request.method)
+
+    def begin_refusal(self, response: Response) -> None:
+        """Refuse the request by a response whose body follows, by ``send_body``.
+
+        It goes in chunks if there is no Content-Length. Raises InvalidState for a second
+        response, and ValueError for a status that has no body and a Content-Length that is none.
+        """
+        self._check_unanswered(response)
+        response = begin_response(response, self._server_header)
+        self._body = BodyWriter(response.headers)
+        self.response = response
+        self._write(response.serialize())
+        self._refused()
+
+    def send_body(self, data: bytes, *, more_body: bool) -> None:
+        """Send a part of the body, the last one without ``more_body``.
+
+        Raises InvalidState if none is to be sent, and ValueError for more or less in all than
+        Content-Length says.
+        """
+        if self._body is None:
+            raise InvalidState("no response waits for its body")
+        self._write(self._body.encode(data, more_body=more_body))
+        if not more_body:
+            self._body = None
+            self.eof_due = True
+
+    def _check_unanswered(self, response: Response) -> None:
         if self.response is not None:
             raise InvalidState("the request has been answered already")
         if response.status == 101 and self.request is None:
             raise InvalidState("there is no request to accept")
-        self._respond(response, None if self.request is None else self.request.method)
+
+    def _refused(self) -> None:
+        self._advance(Cause.HANDSHAKE_FAILED)
+        self._end(Close(1006))
 
     def _respond(self, response: Response, method: str | None) -> None:
         self.response = response = finish_response(response, self._server_header)
@@ -164,5 +201,4 @@ class ServerConnection(Connection):
             self.request.headers.pack()
         else:
             self.eof_due = True
-            self._advance(Cause.HANDSHAKE_FAILED)
-            self._end(Close(1006))
+            self._refused()
