@@ -81,7 +81,7 @@ def report(name: str, rounds: dict[str, list[dict[str, float]]]) -> None:
     scenario = SCENARIOS[name]
     unit = {"cpu_us": "us of CPU", "per_second": "per second"}.get(scenario.figure, "bytes each")
     print(f"\n{name}: {scenario.title} ({unit})")
-    ours = median(rounds[OURS], scenario.figure)
+    ours = median(rounds[scenario.ours], scenario.figure)
     for server, found in rounds.items():
         value = median(found, scenario.figure)
         latency = f"p99 {median(found, 'p99_us'):8,.0f} us" if found[0]["p99_us"] else ""

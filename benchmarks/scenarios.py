@@ -25,6 +25,7 @@ class Scenario(NamedTuple):
     deflate: bool = False
     loop: str = "uvloop"
     scale: float = 1
+    ours: str = "wsproto_async"
 
     @property
     def less_is_better(self) -> bool:
@@ -32,9 +33,11 @@ class Scenario(NamedTuple):
 
 
 OURS = "wsproto_async"
+PLUGIN = "uvicorn wsproto_async"
 PURE = "wsproto_async (pure)"
 PYTHON = (OURS, "picows", "picows.websockets", "websockets", "aiohttp", "uvicorn")
 ALL = ("raw", "ws", *PYTHON, PURE)
+ASGI = (PLUGIN, "uvicorn", "uvicorn wsproto", "uvicorn websockets")
 WHOLE = (OURS, "picows.websockets", "websockets", "aiohttp", "ws")
 
 SCENARIOS = {
@@ -155,5 +158,21 @@ SCENARIOS = {
         (OURS, "picows.websockets", "websockets"),
         (Bar(2, "websockets"),),
         loop="asyncio",
+    ),
+    "asgi": Scenario(
+        "under uvicorn: 100 connections, 256 bytes, 1 in flight",
+        "--connections 100",
+        "per_second",
+        ASGI,
+        (Bar(1.5, "uvicorn"),),
+        ours=PLUGIN,
+    ),
+    "asgi-32": Scenario(
+        "under uvicorn: 100 connections, 256 bytes, 32 in flight",
+        "--connections 100 --depth 32",
+        "per_second",
+        ASGI,
+        (Bar(4, "uvicorn"),),
+        ours=PLUGIN,
     ),
 }

@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import os
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +173,7 @@ async def serve_aiohttp(deflate: bool) -> None:
     await forever()
 
 
-async def serve_uvicorn(deflate: bool) -> None:
+async def serve_uvicorn(deflate: bool, protocol: str = "websockets-sansio") -> None:
     import uvicorn
 
     everyone: set[Any] = set()
@@ -191,7 +192,7 @@ async def serve_uvicorn(deflate: bool) -> None:
 
     config = uvicorn.Config(
         app,
-        ws="websockets-sansio",
+        ws=protocol,
         ws_per_message_deflate=deflate,
         ws_max_size=2**27,
         lifespan="off",
@@ -229,6 +230,11 @@ SERVERS = {
     "picows.websockets": serve_picows_websockets,
     "aiohttp": serve_aiohttp,
     "uvicorn": serve_uvicorn,
+    "uvicorn wsproto": partial(serve_uvicorn, protocol="wsproto"),
+    "uvicorn websockets": partial(serve_uvicorn, protocol="websockets"),
+    "uvicorn wsproto_async": partial(
+        serve_uvicorn, protocol="wsproto_async.uvicorn:WebSocketProtocol"
+    ),
     "ws": serve_ws,
     "raw": serve_raw,
 }

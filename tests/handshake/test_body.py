@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsproto_async.handshake.body import MAX_BODY_SIZE, BodyReader
+from wsproto_async.handshake.body import MAX_BODY_SIZE, BodyReader, BodyWriter
 from wsproto_async.handshake.headers import Headers
 
 Fields = list[tuple[str, str]]
@@ -242,3 +242,40 @@ def test_what_is_framed_is_read(body: bytes, size: int, seams: list[int]) -> Non
     data = chunked(body, size) + b"0\r\n"
     assert read(403, CHUNKED, cut_at(data, seams))[0] == body
     assert read(403, length(str(len(body))), cut_at(body, seams))[0] == body
+
+
+@given(st.lists(st.binary(max_size=20), min_size=1))
+def test_chunks_are_read_as_they_were_written(parts: list[bytes]) -> None:
+    writer = BodyWriter(Headers())
+    last = len(parts) - 1
+    sent = b"".join(
+        writer.encode(part, more_body=number < last) for number, part in enumerate(parts)
+    )
+    body, _ = read(403, [("Transfer-Encoding", "chunked")], [sent, b""])
+    assert body == b"".join(parts)
+
+
+def test_chunks() -> None:
+    writer = BodyWriter(Headers())
+    assert writer.encode(b"0123456789abcdef", more_body=True) == b"10\r\n0123456789abcdef\r\n"
+    assert writer.encode(b"", more_body=True) == b""  # an empty chunk would be the last
+    assert writer.encode(b"x", more_body=False) == b"1\r\nx\r\n0\r\n\r\n"
+
+
+def test_known_length_is_written_as_it_is() -> None:
+    writer = BodyWriter(Headers({"Content-Length": "5"}))
+    assert writer.encode(b"abc", more_body=True) == b"abc"
+    assert writer.encode(b"de", more_body=False) == b"de"
+
+
+@pytest.mark.parametrize(("data", "more_body"), [(b"abc", True), (b"a", False), (b"abc", False)])
+def test_other_than_the_known_length(data: bytes, more_body: bool) -> None:
+    writer = BodyWriter(Headers({"Content-Length": "2"}))
+    with pytest.raises(ValueError, match="not as long as Content-Length"):
+        writer.encode(data, more_body=more_body)
+
+
+@pytest.mark.parametrize("length", ["", "x", "-1", "1, 1", "\u0661"])
+def test_length_that_is_none_cannot_be_written(length: str) -> None:
+    with pytest.raises(ValueError, match="Content-Length"):
+        BodyWriter(Headers.of_checked([("Content-Length", length)]))

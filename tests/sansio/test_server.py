@@ -612,3 +612,62 @@ def test_receiving_never_raises_and_ends_once(
     statuses = re.findall(rb"^HTTP/1\.1 [0-9]{3} ", output, re.MULTILINE)
     assert len(statuses) == bool(output), "one answer, unless the request was cut off"
     assert state is State.CLOSED
+
+
+# Refusing by a response whose body follows
+
+
+def test_body_in_parts() -> None:
+    connection = requested(server_header="me/1")
+    connection.begin_refusal(Response(403, headers=[("Date", "today")]))
+    assert connection.state is State.CLOSING
+    assert not connection.eof_due
+    assert connection.data_to_send() == (
+        b"HTTP/1.1 403 Forbidden\r\nDate: today\r\nServer: me/1\r\n"
+        b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    )
+    connection.send_body(b"no", more_body=True)
+    assert connection.data_to_send() == b"2\r\nno\r\n"
+    assert not connection.eof_due
+    connection.send_body(b"!", more_body=False)
+    assert connection.data_to_send() == b"1\r\n!\r\n0\r\n\r\n"
+    assert connection.eof_due
+
+
+def test_body_in_parts_of_a_known_length() -> None:
+    connection = requested(server_header="me/1")
+    connection.begin_refusal(Response(403, headers=[("Content-Length", "3"), ("Server", "it")]))
+    assert b"chunked" not in connection.data_to_send()
+    connection.send_body(b"no", more_body=True)
+    with pytest.raises(ValueError, match="not as long"):
+        connection.send_body(b"!!", more_body=False)
+    connection.send_body(b"!", more_body=False)
+    assert connection.data_to_send() == b"no!"
+
+
+def test_input_is_dropped_while_a_body_is_sent() -> None:
+    connection = requested()
+    connection.begin_refusal(Response(403))
+    assert receive(connection, HELLO) == []
+    assert connection.buffered == 0
+
+
+@pytest.mark.parametrize("status", [101, 204, 304])
+def test_status_that_has_no_body(status: int) -> None:
+    connection = requested()
+    with pytest.raises(ValueError, match="has no body"):
+        connection.begin_refusal(Response(status))
+    assert connection.data_to_send() == b""
+    connection.send_response(connection.accept())
+
+
+def test_body_that_nobody_waits_for() -> None:
+    connection = requested()
+    with pytest.raises(InvalidState):
+        connection.send_body(b"x", more_body=False)
+    connection.begin_refusal(Response(403))
+    connection.send_body(b"x", more_body=False)
+    with pytest.raises(InvalidState):
+        connection.send_body(b"x", more_body=False)
+    with pytest.raises(InvalidState):
+        connection.begin_refusal(Response(403))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 
 from ..exceptions import ConcurrencyError, InvalidState
 from ..sansio.client import ClientConnection
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from .audiences import LocalAudience
 
 __all__ = ["Owner", "ProtocolCore", "WebSocketProtocol"]
+
+_T = TypeVar("_T")
 
 _ANSWER_TIME: Final = 1.0  # seconds to answer what came before a violation
 _PENDING_LIMIT: Final = 65536  # bytes that may follow a request before it is answered
@@ -425,7 +427,7 @@ class ProtocolCore(StreamProtocol):
         """Return how many messages have arrived."""
         return self._queue.total
 
-    def drive(self, handler: Awaitable[None]) -> Awaitable[None]:
+    def drive(self, handler: Awaitable[_T]) -> Awaitable[_T]:
         """Return what to await for a handler of this connection."""
         return drive(handler, self._arrival)
 

@@ -6,7 +6,6 @@ it does the peer gets one answer, and one end.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 from enum import Enum, auto
@@ -123,8 +122,8 @@ class Session:
 
     async def _run(self) -> None:
         try:
-            application = self._config.loaded_app(self._scope, self.receive, self.send)
-            result = await self._protocol.drive(application)
+            application: Any = self._config.loaded_app(self._scope, self.receive, self.send)
+            result: Any = await self._protocol.drive(application)
         except ClientDisconnected:
             self._end()
         except Exception:

@@ -1,0 +1,192 @@
+"""What uvicorn makes and calls: its settings, reading no further than the application, the end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from raw_peer import TEXT, UPGRADE, frame, head, raw_peer, tcp_peer, until
+from under_uvicorn import Run
+
+from wsproto_async import ConnectionClosedError, InvalidStatus, connect
+
+
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (event := await receive())["type"] != "websocket.disconnect":
+        await send({**event, "type": "websocket.send"})
+
+
+@pytest.mark.parametrize("http", ["httptools", "h11"])
+async def test_messages_come_back(run: Run, http: str) -> None:
+    async with run(echo, http=http) as server, connect(server.uri) as ws:
+        for message in ("grün", b"\x00\xff", "", b"", "x" * 100_000):
+            await ws.send(message)
+            assert await ws.recv() == message
+
+
+async def test_fragments_are_one_message(run: Run) -> None:
+    async with run(echo) as server, connect(server.uri) as ws:
+        await ws.send(["one ", "message"])
+        assert await ws.recv() == "one message"
+
+
+async def test_many_in_flight_stay_in_order(run: Run) -> None:
+    async with run(echo) as server, connect(server.uri) as ws:
+        for number in range(500):
+            await ws.send(str(number))
+        assert [await ws.recv() for _ in range(500)] == [str(number) for number in range(500)]
+
+
+async def test_compression_is_as_configured(run: Run) -> None:
+    async with run(echo) as server, connect(server.uri) as ws:
+        assert "permessage-deflate" in ws.response.headers["Sec-WebSocket-Extensions"]
+        await ws.send("x" * 5000)
+        assert await ws.recv() == "x" * 5000
+    async with run(echo, ws_per_message_deflate=False) as server, connect(server.uri) as ws:
+        assert "Sec-WebSocket-Extensions" not in ws.response.headers
+
+
+async def test_too_large_message(run: Run) -> None:
+    ended: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await ended.put(await receive())
+
+    async with run(app, ws_max_size=10) as server, connect(server.uri) as ws:
+        await ws.send("x" * 11)
+        with pytest.raises(ConnectionClosedError):
+            await ws.recv()
+        assert ws.close_code == 1009
+        event = await ended.get()
+    assert event["type"] == "websocket.disconnect"
+    assert event["code"] == 1009
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [(frame(3), 1002), (frame(TEXT, b"\xff"), 1007), (b"\xf1\x80", 1002)],
+    ids=["opcode", "UTF-8", "reserved bits"],
+)
+async def test_violations_are_the_application_s_disconnect(
+    run: Run, sent: bytes, code: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await ended.put(await receive())
+
+    async with run(app) as server, raw_peer(server.port) as peer:
+        await peer.send(sent)
+        assert (await peer.read_close()).close_code == code
+        assert await peer.read_eof() == b""
+        event = await ended.get()
+    assert event["code"] == code
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+async def test_nothing_is_read_that_the_application_does_not_take(run: Run) -> None:
+    go_on = asyncio.Event()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await go_on.wait()
+        while (event := await receive())["type"] != "websocket.disconnect":
+            await send({**event, "type": "websocket.send"})
+
+    async with run(slow) as server, connect(server.uri) as ws:
+        await ws.send("one")
+        await until(lambda: server.protocol.is_reading_paused)
+        await ws.send("two")
+        go_on.set()
+        assert await ws.recv() == "one"
+        assert await ws.recv() == "two"
+        assert not server.protocol.is_reading_paused
+
+
+@pytest.mark.parametrize(
+    ("instead", "status"),
+    [
+        (("Sec-WebSocket-Version: 12",), 426),
+        (("Sec-WebSocket-Version: 13", "Sec-WebSocket-Protocol: a b"), 400),
+        (("Sec-WebSocket-Version: 13", "Sec-WebSocket-Extensions: a; ="), 400),
+    ],
+)
+async def test_bad_requests_are_refused(run: Run, instead: tuple[str, ...], status: int) -> None:
+    good = [line for line in UPGRADE if "Version" not in line]
+    async with run(echo) as server, tcp_peer(server.port) as peer:
+        await peer.send(head(*good, *instead))
+        response = await peer.read_eof()
+    assert response.startswith(f"HTTP/1.1 {status} ".encode())
+
+
+async def test_shutdown_closes_with_1012(run: Run) -> None:
+    events: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        events.append(await receive())
+        events.append(await receive())
+
+    async with run(app) as server, connect(server.uri) as ws:
+        stopping = asyncio.create_task(server.stop())
+        with pytest.raises(ConnectionClosedError):
+            await ws.recv()
+        assert ws.close_code == 1012
+        await stopping
+    assert events == [{"type": "websocket.disconnect", "code": 1012}] * 2
+
+
+async def test_shutdown_refuses_what_is_not_answered_yet(run: Run) -> None:
+    events: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        events.append(await receive())
+        events.append(await receive())
+
+    async with run(app) as server:
+        connecting = asyncio.ensure_future(connect(server.uri)._open())
+        await until(lambda: events)
+        await server.stop()
+        with pytest.raises(InvalidStatus) as caught:
+            await connecting
+    assert caught.value.response.status == 503
+    assert "Retry-After" in caught.value.response.headers
+    assert events[1] == {"type": "websocket.disconnect", "code": 1006}
+
+
+async def test_shutdown_does_not_wait_for_an_answer_to_a_close_frame(run: Run) -> None:
+    closed = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close"})
+        closed.set()
+
+    async with run(app) as server, raw_peer(server.port):
+        await closed.wait()
+        async with asyncio.timeout(5):  # the Close frame would be waited for 10 s
+            await server.stop()
+
+
+async def test_silent_peer_is_closed_and_not_waited_for(run: Run) -> None:
+    options = {"ws_ping_interval": 0.05, "ws_ping_timeout": 0.05}
+    async with run(echo, **options) as server, raw_peer(server.port) as peer:
+        close = await peer.read_close()
+        assert (close.close_code, close.payload[2:]) == (1011, b"keepalive ping timeout")
+        assert await peer.read_eof() == b""
+
+
+async def test_no_pings_if_none_are_wanted(run: Run) -> None:
+    async with run(echo, ws_ping_interval=None) as server, connect(server.uri):
+        assert server.protocol.ping_timer is None
+        assert server.protocol.ping_sent_at == 0

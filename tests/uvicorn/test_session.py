@@ -1,0 +1,472 @@
+"""The application's side: what it is told, what it may say when, and how what it leaves ends."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from raw_peer import UPGRADE, head, raw_peer, tcp_peer, until
+from under_uvicorn import Run
+
+from wsproto_async import (
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    InvalidStatus,
+    WebSocket,
+    connect,
+)
+
+ACCEPT = {"type": "websocket.accept"}
+CLOSE = {"type": "websocket.close"}
+
+
+# What it is told
+
+
+async def test_scope(run: Run) -> None:
+    scopes: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scopes.append(scope)
+        await receive()
+        await send(ACCEPT)
+
+    async with run(app, root_path="/site") as server:
+        uri = f"{server.uri}caf%C3%A9%2Fx?a=%20b&c"
+        async with connect(
+            uri, subprotocols=["one", "two"], additional_headers={"X-Name": "Zoë"}
+        ) as ws:
+            port = ws.local_address[1]
+            with pytest.raises(ConnectionClosedError):
+                await ws.recv()
+    (scope,) = scopes
+    assert scope["type"] == "websocket"
+    assert scope["asgi"]["spec_version"] == "2.4"
+    assert scope["scheme"] == "ws"
+    assert scope["path"] == "/site/café/x"
+    assert scope["raw_path"] == b"/site/caf%C3%A9%2Fx"
+    assert scope["query_string"] == b"a=%20b&c"
+    assert scope["subprotocols"] == ["one", "two"]
+    assert scope["server"] == ("127.0.0.1", server.port)
+    assert scope["client"] == ("127.0.0.1", port)
+    assert (b"x-name", "Zoë".encode("latin-1")) in scope["headers"]
+    assert "websocket.http.response" in scope["extensions"]
+
+
+async def test_the_connection_itself_is_an_extension(run: Run) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        ws: WebSocket = scope["extensions"]["wsproto_async"]["websocket"]
+        await receive()
+        await send(ACCEPT)
+        latency = await (await ws.ping())
+        await ws.send(f"{ws.path} {latency > 0} {ws.subprotocol}")
+        await receive()
+
+    async with run(app) as server, connect(f"{server.uri}x") as ws:
+        assert await ws.recv() == "/x True None"
+
+
+async def test_disconnect_has_the_peer_s_code_and_comes_again(run: Run) -> None:
+    events: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(ACCEPT)
+        events.extend([await receive(), await receive()])
+
+    async with run(app) as server:
+        async with connect(server.uri) as ws:
+            await ws.close(3000, "enough")
+        await until(lambda: events)
+    assert events == [{"type": "websocket.disconnect", "code": 3000, "reason": "enough"}] * 2
+
+
+async def test_connection_that_is_cut_off_is_1006(run: Run) -> None:
+    events: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(ACCEPT)
+        events.append(await receive())
+
+    async with run(app) as server:
+        async with raw_peer(server.port) as peer:
+            peer.reset()
+        await until(lambda: events)
+    assert events == [{"type": "websocket.disconnect", "code": 1006}]
+
+
+async def test_connection_that_is_cut_off_before_the_answer(run: Run) -> None:
+    events: list[Any] = []
+    errors: list[Exception] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        events.extend([await receive(), await receive()])
+        try:
+            await send(ACCEPT)
+        except OSError as exc:
+            errors.append(exc)
+
+    async with run(app) as server:
+        async with tcp_peer(server.port) as peer:
+            await peer.send(head(*UPGRADE))
+            await until(lambda: server.server.server_state.tasks)
+            peer.reset()
+        await until(lambda: errors)
+    assert events[1] == {"type": "websocket.disconnect", "code": 1006}
+
+
+async def test_messages_before_the_peer_s_close_are_received_first(run: Run) -> None:
+    go_on = asyncio.Event()
+    events: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(ACCEPT)
+        await go_on.wait()
+        events.extend([await receive(), await receive()])
+
+    async with run(app) as server, connect(server.uri) as ws:
+        await ws.send("last")
+        await ws.close()
+        go_on.set()
+        await until(lambda: events)
+    assert [event["type"] for event in events] == ["websocket.receive", "websocket.disconnect"]
+
+
+async def test_cancelling_receive_loses_no_message(run: Run) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(ACCEPT)
+        for _ in range(3):
+            receiving = asyncio.create_task(receive())
+            await asyncio.sleep(0)
+            receiving.cancel()
+            await asyncio.gather(receiving, return_exceptions=True)
+        await send({"type": "websocket.send", "text": "go"})
+        await send({"type": "websocket.send", "text": (await receive())["text"]})
+
+    async with run(app) as server, connect(server.uri) as ws:
+        assert await ws.recv() == "go"
+        await ws.send("hello")
+        assert await ws.recv() == "hello"
+
+
+async def test_receive_before_the_answer_waits_for_messages(run: Run) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        receiving = asyncio.create_task(receive())
+        await asyncio.sleep(0)
+        await send(ACCEPT)
+        await send({"type": "websocket.send", "text": (await receiving)["text"]})
+
+    async with run(app) as server, connect(server.uri) as ws:
+        await ws.send("first")
+        assert await ws.recv() == "first"
+
+
+# What it answers
+
+
+async def test_accept(run: Run) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        headers = [(b"x-a", b"1"), (b"x-a", b"2")]
+        await send({**ACCEPT, "subprotocol": "two", "headers": headers})
+        await receive()
+
+    async with run(app) as server, connect(server.uri, subprotocols=["one", "two"]) as ws:
+        assert ws.subprotocol == "two"
+        assert ws.response.headers.get_all("X-A") == ["1", "2"]
+        assert ws.response.headers.get_all("Server") == ["uvicorn"]
+        assert len(ws.response.headers.get_all("Date")) == 1
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        {**ACCEPT, "subprotocol": "never offered"},
+        {**ACCEPT, "headers": [(b"x", b"a\r\nb")]},
+        {"type": "websocket.send", "text": "too early"},
+        {"type": "websocket.http.response.start", "status": 700, "headers": []},
+        {"type": "websocket.http.response.start", "status": 101, "headers": []},
+        {"type": "nonsense"},
+    ],
+)
+async def test_answers_that_cannot_be_are_500(
+    run: Run, accept: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(accept)
+
+    async with run(app) as server:
+        with pytest.raises(InvalidStatus) as caught:
+            await connect(server.uri)
+    assert caught.value.response.status == 500
+    assert "Exception in ASGI application" in caplog.text
+
+
+async def test_returning_without_an_answer_is_500(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+
+    async with run(app) as server:
+        with pytest.raises(InvalidStatus) as caught:
+            await connect(server.uri)
+    assert caught.value.response.status == 500
+    assert "without completing handshake" in caplog.text
+
+
+async def test_close_in_place_of_accept_is_403(run: Run) -> None:
+    events: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(CLOSE)
+        events.append(await receive())
+        with pytest.raises((RuntimeError, OSError)):
+            await send(ACCEPT)
+        events.append(None)
+
+    async with run(app) as server:
+        with pytest.raises(InvalidStatus) as caught:
+            await connect(server.uri)
+        await until(lambda: len(events) == 2)
+    assert caught.value.response.status == 403
+    assert events[0] == {"type": "websocket.disconnect", "code": 1006}
+
+
+# A response of its own
+
+
+def start(status: int, *headers: tuple[bytes, bytes]) -> dict[str, Any]:
+    return {"type": "websocket.http.response.start", "status": status, "headers": headers}
+
+
+def body(data: bytes, more_body: bool = False) -> dict[str, Any]:
+    return {"type": "websocket.http.response.body", "body": data, "more_body": more_body}
+
+
+async def refused(run: Run, *events: dict[str, Any]) -> bytes:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        for event in events:
+            await send(event)
+
+    async with run(app) as server, tcp_peer(server.port) as peer:
+        await peer.send(head(*UPGRADE))
+        return await peer.read_eof()
+
+
+async def test_response_in_one(run: Run) -> None:
+    response = await refused(run, start(401, (b"x-a", b"b")), body(b"who are you?"))
+    assert response.startswith(b"HTTP/1.1 401 Unauthorized\r\nx-a: b\r\n")
+    assert b"\r\nContent-Length: 12\r\n" in response
+    assert response.endswith(b"\r\n\r\nwho are you?")
+
+
+async def test_response_in_chunks(run: Run) -> None:
+    response = await refused(
+        run, start(500), body(b"one", True), body(b"", True), body(b"two", True), body(b"")
+    )
+    assert b"\r\nTransfer-Encoding: chunked\r\n" in response
+    assert response.endswith(b"\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n")
+
+
+async def test_response_in_parts_of_a_known_length(run: Run) -> None:
+    length = (b"content-length", b"6")
+    response = await refused(run, start(404, length), body(b"one", True), body(b"two"))
+    assert b"chunked" not in response
+    assert response.endswith(b"\r\n\r\nonetwo")
+
+
+async def test_long_response_waits_for_the_peer(run: Run) -> None:
+    parts: list[int] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(start(404))
+        for number in range(200):
+            await send(body(bytes(100_000), True))
+            parts.append(number)
+        await send(body(b""))
+
+    async with run(app) as server, tcp_peer(server.port) as peer:
+        await peer.send(head(*UPGRADE))
+        await until(server.is_held_up)
+        assert len(parts) < 200
+        response = await peer.read_eof()
+    assert response.endswith(b"\r\n0\r\n\r\n")
+    assert response.count(b"\r\n186a0\r\n") == 200
+
+
+async def test_peer_that_leaves_during_a_response(run: Run) -> None:
+    errors: list[Exception] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(start(404))
+        try:
+            while True:
+                await send(body(bytes(100_000), True))
+        except OSError as exc:
+            errors.append(exc)
+
+    async with run(app) as server:
+        async with tcp_peer(server.port) as peer:
+            await peer.send(head(*UPGRADE))
+            await until(server.is_held_up)
+            peer.reset()
+        await until(lambda: errors)
+
+
+async def test_response_without_a_body(run: Run) -> None:
+    response = await refused(run, start(404))
+    assert response.startswith(b"HTTP/1.1 404 ")
+    assert b"\r\nContent-Length: 0\r\n" in response
+
+
+async def test_response_that_breaks_off_is_seen_to(run: Run) -> None:
+    response = await refused(run, start(404), body(b"one", True))
+    assert response.endswith(b"3\r\none\r\n")
+
+
+@pytest.mark.logs_errors
+async def test_body_that_is_not_as_long_as_it_says(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    length = (b"content-length", b"4")
+    response = await refused(run, start(404, length), body(b"one", True), body(b"two"))
+    assert response.endswith(b"\r\n\r\none")
+    assert "not as long as Content-Length says" in caplog.text
+
+
+# The open connection
+
+
+async def test_close(run: Run) -> None:
+    events: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(ACCEPT)
+        await send({**CLOSE, "code": 3001, "reason": "done"})
+        events.append(await receive())
+        with pytest.raises((RuntimeError, OSError)):
+            await send({"type": "websocket.send", "text": "late"})
+        events.append(None)
+
+    async with run(app) as server, connect(server.uri) as ws:
+        with pytest.raises(ConnectionClosedError) as caught:
+            await ws.recv()
+        await until(lambda: len(events) == 2)
+    assert (caught.value.code, caught.value.reason) == (3001, "done")
+    assert events[0] == {"type": "websocket.disconnect", "code": 3001, "reason": "done"}
+
+
+async def test_close_says_1000_by_default(run: Run) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(ACCEPT)
+        await send({**CLOSE, "reason": None})
+
+    async with run(app) as server, connect(server.uri) as ws:
+        with pytest.raises(ConnectionClosedOK) as caught:
+            await ws.recv()
+    assert (caught.value.code, caught.value.reason) == (1000, "")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {**CLOSE, "code": 1005},
+        {**CLOSE, "reason": "x" * 124},
+        {"type": "websocket.send", "text": b"bytes"},
+        {"type": "websocket.send", "bytes": "text"},
+        {"type": "websocket.send"},
+        ACCEPT,
+        start(404),
+    ],
+)
+async def test_what_may_not_be_said_raises(
+    run: Run, event: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(ACCEPT)
+        with pytest.raises((RuntimeError, TypeError, ValueError)):
+            await send(event)
+        await send({"type": "websocket.send", "text": "still here"})
+
+    async with run(app) as server, connect(server.uri) as ws:
+        assert await ws.recv() == "still here"
+    assert "Exception" not in caplog.text
+
+
+async def test_bytearray_and_memoryview(run: Run) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(ACCEPT)
+        await send({"type": "websocket.send", "bytes": bytearray(b"one")})
+        await send({"type": "websocket.send", "bytes": memoryview(b"two"), "text": None})
+
+    async with run(app) as server, connect(server.uri) as ws:
+        assert [await ws.recv(), await ws.recv()] == [b"one", b"two"]
+
+
+async def test_sending_to_who_is_gone_raises_oserror(run: Run) -> None:
+    errors: list[Exception] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(ACCEPT)
+        await receive()
+        try:
+            await send({"type": "websocket.send", "text": "late"})
+        except OSError as exc:
+            errors.append(exc)
+
+    async with run(app) as server:
+        async with connect(server.uri):
+            pass
+        await until(lambda: errors)
+
+
+@pytest.mark.parametrize("what", [None, 123, ValueError("on purpose")], ids=str)
+async def test_an_end_without_a_close_frame_is_1006(
+    run: Run, what: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> Any:
+        await receive()
+        await send(ACCEPT)
+        if isinstance(what, Exception):
+            raise what
+        return what
+
+    async with run(app) as server, connect(server.uri) as ws:
+        with pytest.raises(ConnectionClosedError):
+            await ws.recv()
+        assert ws.close_code == 1006
+    assert ("on purpose" in caplog.text) is isinstance(what, Exception)
+    assert ("but returned '123'" in caplog.text) is (what == 123)
+
+
+async def test_uvicorn_s_log(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(ACCEPT if scope["path"] == "/in" else CLOSE)
+
+    caplog.set_level(5)
+    async with run(app) as server:
+        async with connect(f"{server.uri}in?a=b"):
+            pass
+        with pytest.raises(InvalidStatus):
+            await connect(f"{server.uri}out")
+    assert '"WebSocket /in?a=b" [accepted]' in caplog.text
+    assert '"WebSocket /out" 403' in caplog.text
+    assert "WebSocket connection made" in caplog.text
+    assert "WebSocket connection lost" in caplog.text
