@@ -15,7 +15,7 @@ PURE := wsproto_async/codec/*,wsproto_async/extensions/*,wsproto_async/handshake
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo attack test test-compiled coverage bench micro plots autobahn interop test-node test-browser lint format types docs build wheel check clean
+.PHONY: help demo attack test test-compiled coverage bench micro plots autobahn interop test-node test-browser test-uvicorn lint format types docs build wheel check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -68,6 +68,17 @@ test-node: $(VENV)/.test tests/interop/node/node_modules/.done ## run the tests 
 test-browser: $(VENV)/.test tests/browser/node_modules/.done ## run the tests in Chromium
 	$(PY) -m pytest -m browser -n 2
 
+# They come with its source distribution only. Those that are left out are of its other classes.
+test-uvicorn: $(VENV)/.upstream build/uvicorn/.done ## run uvicorn's own WebSocket tests with our class in place of its
+	cd build/uvicorn/uvicorn-* && WSPROTO_ASYNC_BUILD=pure PYTHONPATH=$(CURDIR):$(CURDIR)/tests/uvicorn \
+		$(CURDIR)/$(PY) -P -m pytest -p no:asyncio -p upstream -n 2 -q tests/protocols/test_websocket.py -k "websockets-sansio or bigger"
+
+build/uvicorn/.done: | $(VENV)/.upstream
+	$(PY) -m pip download --quiet --disable-pip-version-check --no-deps --no-binary uvicorn \
+		--dest build/uvicorn "uvicorn==$$($(PY) -c 'import uvicorn; print(uvicorn.__version__)')"
+	tar -xzf build/uvicorn/uvicorn-*.tar.gz -C build/uvicorn
+	@touch $@
+
 lint: $(VENV)/.lint ## check style
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -99,7 +110,7 @@ wheel: $(VENV)/.build ## build sdist and wheel into dist/, and install the wheel
 		(cd build && venv/bin/python -I -W error -c 'import wsproto_async as w; print("compiled:", w.compiled)') || exit 1; \
 	done
 
-check: lint types test test-compiled coverage docs interop test-node test-browser autobahn micro wheel ## all of the above
+check: lint types test test-compiled coverage docs interop test-node test-browser test-uvicorn autobahn micro wheel ## all of the above
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) build dist reports docs/_build docs/_generated htmlcov *.egg-info
@@ -118,7 +129,7 @@ $(VENV)/.run: pyproject.toml | $(PY)
 	WSPROTO_ASYNC_BUILD=pure $(PY) -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
-$(VENV)/.test $(VENV)/.autobahn $(VENV)/.lint $(VENV)/.docs $(VENV)/.build $(VENV)/.bench: $(VENV)/.%: pyproject.toml | $(PY)
+$(VENV)/.test $(VENV)/.upstream $(VENV)/.autobahn $(VENV)/.lint $(VENV)/.docs $(VENV)/.build $(VENV)/.bench: $(VENV)/.%: pyproject.toml | $(PY)
 	WSPROTO_ASYNC_BUILD=pure $(PY) -m pip install --quiet --disable-pip-version-check -e '.[$*]'
 	@touch $@
 
