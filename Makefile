@@ -15,7 +15,7 @@ PURE := wsproto_async/codec/*,wsproto_async/extensions/*,wsproto_async/handshake
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo attack test test-compiled coverage bench micro plots autobahn interop test-node test-browser test-uvicorn lint format types docs build wheel check clean
+.PHONY: help demo attack test test-compiled coverage bench micro plots autobahn interop test-node test-browser test-proxies test-uvicorn lint format types docs build wheel check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -27,7 +27,7 @@ demo: $(VENV)/.run ## start the demo page and print its address (PORT=8765)
 attack: ## send what attackers send to the server at PORT (8765), and print where it goes wrong
 	$(PYTHON) tests/attacks/runner.py --port $(PORT) $(if $(HOST),--host $(HOST)) $(if $(TLS),--tls) $(ATTACK)
 
-PYTHON_TESTS := -m "not browser and not interop and not node" -n 4
+PYTHON_TESTS := -m "not browser and not interop and not node and not proxies" -n 4
 
 test: export WSPROTO_ASYNC_BUILD := pure
 test: $(VENV)/.test ## run the tests that need only Python, on asyncio and on uvloop
@@ -67,6 +67,9 @@ test-node: $(VENV)/.test tests/interop/node/node_modules/.done ## run the tests 
 
 test-browser: $(VENV)/.test tests/browser/node_modules/.done ## run the tests in Chromium
 	$(PY) -m pytest -m browser -n 2
+
+test-proxies: $(VENV)/.test ## run the tests behind nginx, HAProxy and Caddy
+	$(PY) -m pytest -m proxies tests/proxies
 
 # They come with its source distribution only. Those that are left out are of its other classes.
 test-uvicorn: $(VENV)/.upstream build/uvicorn/.done ## run uvicorn's own WebSocket tests with our class in place of its
@@ -110,7 +113,7 @@ wheel: $(VENV)/.build ## build sdist and wheel into dist/, and install the wheel
 		(cd build && venv/bin/python -I -W error -c 'import wsproto_async as w; print("compiled:", w.compiled)') || exit 1; \
 	done
 
-check: lint types test test-compiled coverage docs interop test-node test-browser test-uvicorn autobahn micro wheel ## all of the above
+check: lint types test test-compiled coverage docs interop test-node test-browser test-proxies test-uvicorn autobahn micro wheel ## all of the above
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) build dist reports docs/_build docs/_generated htmlcov *.egg-info

@@ -30,7 +30,16 @@ PAGES = [
     ROOT / "README.md",
     *(
         ROOT / "docs" / f"{name}.md"
-        for name in ("tutorial", "deploying", "topics", "scaling", "workers", "uvicorn", "design")
+        for name in (
+            "tutorial",
+            "deploying",
+            "proxies",
+            "topics",
+            "scaling",
+            "workers",
+            "uvicorn",
+            "design",
+        )
     ),
 ]
 WITH_TRACEBACK = {"tutorial.md: Errors in a handler"}  # sections whose server is to log one
