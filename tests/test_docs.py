@@ -8,7 +8,9 @@ stands for a free port.
 
 from __future__ import annotations
 
+import builtins
 import contextlib
+import importlib
 import os
 import re
 import shlex
@@ -20,10 +22,13 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from inspect import signature
 from pathlib import Path
 from random import randrange
 
 import pytest
+
+import wsproto_async
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -183,3 +188,36 @@ def test_the_page_about_attacks_has_the_rows_of_now(monkeypatch: pytest.MonkeyPa
 
     page = (ROOT / "docs" / "attacks.md").read_text(encoding="utf-8")
     assert page == attack_rows.with_rows(page)
+
+
+MIGRATING = (ROOT / "docs" / "migrating.md").read_text(encoding="utf-8")
+OF_OURS = [
+    row.split("|")[2] for row in re.findall(r"^\| .* \|$", MIGRATING, re.MULTILINE) if "`" in row
+]
+
+
+@pytest.mark.parametrize(
+    "name", sorted({name for cell in OF_OURS for name in re.findall(r"`([^`]+)`", cell)})
+)
+def test_names_to_migrate_to_exist(name: str) -> None:
+    options = {*signature(wsproto_async.serve).parameters}
+    options |= {*signature(wsproto_async.connect).parameters}
+    of = {
+        "ws": wsproto_async.WebSocket,
+        "server": wsproto_async.Server,
+        "response": wsproto_async.Response,
+        "exc": wsproto_async.ConnectionClosed,
+    }
+    owner, _, attribute = name.partition(".")
+    if name.endswith("="):
+        assert name.removesuffix("=") in options
+    elif re.fullmatch(r"[A-Z]\w+|serve|run|connect|broadcast|\w+_\w+", name):
+        assert hasattr(wsproto_async, name) or hasattr(builtins, name)
+    elif owner in of and attribute.isidentifier():
+        members = {*dir(of[owner]), *getattr(of[owner], "__annotations__", ())}
+        assert attribute in members or attribute in signature(of[owner]).parameters
+    elif re.fullmatch(r"[a-z_]+(\.\w+)+", name):
+        module, _, member = name.rpartition(".")
+        assert hasattr(importlib.import_module(module), member)
+    else:
+        compile(name, name, "eval")
