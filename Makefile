@@ -15,7 +15,7 @@ PURE := wsproto_async/codec/*,wsproto_async/extensions/*,wsproto_async/handshake
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo attack test test-compiled coverage bench micro plots autobahn interop test-node test-browser test-proxies test-uvicorn lint format types docs build wheel check clean
+.PHONY: help demo attack test test-compiled coverage bench micro plots autobahn interop test-node test-browser test-proxies test-uvicorn lint format types docs build sdist pure-wheel wheel sbom release-check release-notes check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -103,15 +103,34 @@ $(COMPILED)/.done: $(VENV)/.build setup.py $(shell find wsproto_async -name '*.p
 	WSPROTO_ASYNC_BUILD=compiled $(PY) setup.py --quiet build --build-lib $(COMPILED)
 	@touch $@
 
-wheel: $(VENV)/.build ## build sdist and wheel into dist/, and install the wheel in a new venv; a pure one as well
+sdist: $(VENV)/.build ## build the source distribution into dist/
+	$(PY) -m build --sdist --outdir dist .
+
+pure-wheel: $(VENV)/.build ## build the wheel for platforms that have none of their own into build/pure
+	WSPROTO_ASYNC_BUILD=pure $(PY) -m build --wheel --outdir build/pure .
+
+wheel: $(VENV)/.build ## build sdist and wheels, the pure one too, and install each wheel in a new venv
 	rm -rf dist build/venv build/pure
 	WSPROTO_ASYNC_BUILD=compiled $(PY) -m build --outdir dist .
-	WSPROTO_ASYNC_BUILD=pure $(PY) -m build --wheel --outdir build/pure .
+	$(MAKE) --no-print-directory pure-wheel
+	$(PY) -m twine check --strict dist/*.tar.gz dist/*.whl build/pure/*.whl
 	for wheel in dist/*.whl build/pure/*.whl; do \
 		rm -rf build/venv && $(PYTHON) -m venv build/venv && \
 		build/venv/bin/python -m pip install --quiet --disable-pip-version-check $$wheel && \
 		(cd build && venv/bin/python -I -W error -c 'import wsproto_async as w; print("compiled:", w.compiled)') || exit 1; \
 	done
+
+sbom: $(VENV)/.build ## list what the package brings with it, as CycloneDX, into dist/
+	rm -rf build/sbom && $(PYTHON) -m venv --without-pip build/sbom && mkdir -p dist
+	WSPROTO_ASYNC_BUILD=pure $(PY) -m pip --python build/sbom/bin/python install --quiet --disable-pip-version-check .
+	$(PY) -m cyclonedx_py environment build/sbom/bin/python --pyproject pyproject.toml \
+		--output-reproducible --output-file dist/wsproto_async.cdx.json
+
+release-check: ## say what speaks against releasing TAG (v1.2.3)
+	@$(PYTHON) .ci/release.py check $(TAG)
+
+release-notes: ## print what the changelog says of TAG
+	@$(PYTHON) .ci/release.py notes $(TAG)
 
 check: lint types test test-compiled coverage docs interop test-node test-browser test-proxies test-uvicorn autobahn micro wheel ## all of the above
 
