@@ -8,7 +8,7 @@ import os
 import random
 from contextlib import suppress
 
-from wsproto_async import Server, WebSocket, WebSocketError, connect, serve
+from wsproto_async import Server, Topic, WebSocket, WebSocketError, connect, serve
 from wsproto_async.status import Status
 
 TOKEN = "token-for-the-tests"
@@ -42,7 +42,7 @@ async def take_nothing(uri: str) -> None:
 async def publish(server: Server) -> None:
     while True:
         for topic in list(server.topics):
-            server.publish(topic, os.urandom(300_000 if topic == "slow" else 100))
+            server.publish(topic, os.urandom(1_000_000 if topic == "slow" else 100))
         await asyncio.sleep(0.5)
 
 
@@ -54,6 +54,7 @@ async def main(port: int, is_busy: bool) -> None:
         max_connections=None,
         write_limit=2**20,
         send_timeout=None,
+        topics=[Topic("slow", slow="drop-oldest", max_bytes=2**22)],
         status=Status(token=TOKEN, metrics="/metrics"),
     )
     async with serving as server, asyncio.TaskGroup() as tasks:
