@@ -18,7 +18,7 @@ async def test_what_was_encoded_is_decoded() -> None:
     assert Snapshot.decode(snapshot.encode()) == snapshot
     fields = json.loads(snapshot.encode())
     for wrong in ([], fields[:-1], [*fields, 0], ["x", *fields[1:]], {"worker": 1}, None):
-        with pytest.raises(ValueError, match="^not a snapshot$"):
+        with pytest.raises(ValueError, match=r"^not a snapshot$"):
             Snapshot.decode(json.dumps(wrong).encode())
 
 
