@@ -88,15 +88,19 @@ async def test_names_keep_to_prometheuss_conventions_and_are_in_the_docs() -> No
     async with serve(echo, 0, status=STATUS) as server:
         text = (await get(server, "/metrics", BEARER)).body.decode()
         types = {}
+        samples = set()
         for family in parse_text(text):
             assert family.documentation.endswith(".")
             types[family.name] = family.type
             for sample in family.samples:
+                samples.add(sample.name)
                 assert sample.labels.keys() <= {"code", "le"}
     table = DOCS.read_text(encoding="utf-8")
     documented = set(re.findall(r"^\| `(websocket_\w+)` \|", table, re.MULTILINE))
     exposed = {f"{name}_total" if type == "counter" else name for name, type in types.items()}
     assert documented == {name for name in exposed if not name.endswith(("_gcount", "_gsum"))}
+    for rules in re.findall(r"^```yaml\n(.*?)^```$", table, re.MULTILINE | re.DOTALL):
+        assert samples >= set(re.findall(r"\bwebsocket_\w+", rules))
 
 
 async def test_openmetrics_for_who_prefers_it() -> None:
