@@ -30,7 +30,15 @@ PAGES = [
     ROOT / "README.md",
     *(
         ROOT / "docs" / f"{name}.md"
-        for name in ("tutorial", "deploying", "topics", "scaling", "workers", "monitoring", "design")
+        for name in (
+            "tutorial",
+            "deploying",
+            "topics",
+            "scaling",
+            "workers",
+            "monitoring",
+            "design",
+        )
     ),
 ]
 WITH_TRACEBACK = {"tutorial.md: Errors in a handler"}  # sections whose server is to log one
