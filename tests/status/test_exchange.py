@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import time
 from collections.abc import AsyncIterator
@@ -11,13 +12,14 @@ from contextlib import asynccontextmanager
 from urllib.request import Request, urlopen
 
 import pytest
-from asking import TOKEN, echo
+from asking import BEARER, TOKEN, echo, get
 from programs import Program, Start
 from raw_peer import PATIENCE, until
 
 from wsproto_async import connect, serve
 from wsproto_async.pubsub import MemoryBroker
 from wsproto_async.pubsub.publication import Publication
+from wsproto_async.status import Status
 from wsproto_async.status import exchange as exchange_module
 from wsproto_async.status.exchange import Exchange
 from wsproto_async.status.snapshot import Snapshot
@@ -108,6 +110,16 @@ async def test_a_broker_that_does_not_answer_leaves_each_alone(
         monkeypatch.undo()
         monkeypatch.setattr(exchange_module, "_PERIOD", 0.05)
         await wait_for(one, 1, {2})
+
+
+async def test_it_ends_with_the_server() -> None:
+    status = Status(metrics="/metrics", token=TOKEN)
+    status.process = 0  # as in a process that was forked after this
+    async with serve(echo, 0, status=status) as server:
+        assert len(asyncio.all_tasks()) == 2
+        page = await get(server, "/metrics", BEARER)
+        assert f'\nwebsocket_connections{{worker="{os.getpid()}"}} 0.0\n' in page.body.decode()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 PROGRAM = f"""
