@@ -57,3 +57,27 @@ async def test_others_run_meanwhile_and_counters_never_go_back(
         assert after.bytes_received == during.bytes_received
         for ws in clients:
             ws.abort()
+
+
+async def test_topics_are_looked_at_a_few_at_a_time_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The largest are shown, and of those alike the first."""
+    monkeypatch.setattr(survey_module, "_AT_ONCE", 3)
+    async with serve(echo, 0) as server:
+        uri = f"ws://127.0.0.1:{server.port}/"
+        async with connect(uri), connect(uri):
+            await until(lambda: len(server.connections) == 2)
+            one, other = server.connections
+            for number in range(20):
+                one.subscribe(f"topic {number}")
+            other.subscribe("topic 15")
+            other.subscribe("topic 7")
+            looking = asyncio.create_task(survey(server))
+            for _ in range(6):
+                await asyncio.sleep(0)
+                assert not looking.done()
+            found = await looking
+            assert found.topics == server.stats().topics._asdict()
+            assert found.topics["subscriptions"] == 22
+            first = [f"topic {number}" for number in range(6)]
+            assert [name for name, _ in found.largest] == ["topic 7", "topic 15", *first]
+            assert [count for _, count in found.largest] == [2, 2, 1, 1, 1, 1, 1, 1]
