@@ -291,3 +291,8 @@ def test_what_cannot_work(options: dict[str, object], error: str) -> None:
 def test_what_has_another_type(options: dict[str, object], error: str) -> None:
     with pytest.raises(TypeError, match=f"^{error}$"):
         Status(**options)
+
+
+def test_what_is_no_status() -> None:
+    with pytest.raises(TypeError, match=r"^status must be a Status, not '/status'$"):
+        serve(echo, 0, status="/status")

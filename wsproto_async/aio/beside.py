@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from ..handshake.http11 import Request, Response
@@ -35,6 +35,7 @@ class Site(Protocol):
         """The server has no connections any more."""
 
 
+@runtime_checkable
 class Beside(Protocol):
     """What makes the site of a server."""
 

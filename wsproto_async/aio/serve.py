@@ -80,7 +80,6 @@ class serve:
       socket. None by default: anybody can write such a header.
     - ``proxy_protocol``: True if they send a PROXY header, version 1 or 2, first of all. Who does
       not, or is none of them, is hung up on. False by default.
-
     - ``status``: a :class:`~wsproto_async.status.Status` answers at paths of its own, to whom it
       knows, with a page of what goes on and with metrics. None by default.
 
@@ -220,6 +219,8 @@ class serve:
             broker = open_broker(broker)
         if not isinstance(broker, Broker | None):
             raise TypeError(f"broker must be a Broker or a URI, not {broker!r}")
+        if not isinstance(status, Beside | None):
+            raise TypeError(f"status must be a Status, not {status!r}")
 
         def make_server() -> Server:
             carrier = MemoryBroker() if broker is None else broker
