@@ -43,6 +43,8 @@ PAGES = [
             "scaling",
             "workers",
             "uvicorn",
+            "monitoring",
+            "migrating",
             "design",
         )
     ),

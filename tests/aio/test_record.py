@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import re
+import time
 from typing import Any
 
 import pytest
 from raw_peer import UPGRADE, head, raw_peer, tcp_peer, until
 
 from wsproto_async import Request, Response, WebSocket, broadcast, connect, serve
+from wsproto_async.aio.record import DURATIONS
 
 
 async def echo(ws: WebSocket) -> None:
@@ -152,3 +154,21 @@ async def test_a_handshake_that_fails_leaves_no_line(caplog: pytest.LogCaptureFi
             await peer.read_eof()
         await until(lambda: not server._websockets)
         assert caplog.records == []
+
+
+async def test_how_long_connections_were_open() -> None:
+    """Those that were never open do not count."""
+    async with serve(echo, 0) as server:
+        record = server._record
+        before = time.time()
+        assert before - 60 < record.started <= before
+        for _ in range(2):
+            async with connect(f"ws://127.0.0.1:{server.port}/"):
+                pass
+        async with tcp_peer(server.port) as peer:
+            await peer.send(head("GET / HTTP/1.1", "Host: localhost"))
+            await peer.read_eof()
+        await until(lambda: not server._websockets)
+        assert len(record.durations) == len(DURATIONS) + 1
+        assert sum(record.durations) == sum(record.durations[:2]) == 2
+        assert 0 < record.total_duration < 60

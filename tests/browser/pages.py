@@ -1,4 +1,4 @@
-"""An example's server as a user starts it, and its page in Chromium.
+"""An example's server as a user starts it, or another program, and its page in Chromium.
 
 The scenarios of ``NAME.mjs`` act and report; the tests judge what they print.
 """
@@ -24,10 +24,11 @@ TIMEOUT = 120  # seconds; every wait in a scenario has a shorter one of its own
 
 
 class Example:
-    """The server of an example, on a free port."""
+    """The server of an example, on a free port; ``program`` is another one."""
 
-    def __init__(self, name: str, *options: str) -> None:
+    def __init__(self, name: str, *options: str, program: Path | None = None) -> None:
         self.name = name
+        self.program = program or EXAMPLES / name / "server.py"
         self.options = options
         self.port = find_free_port()
         self.url = f"http://127.0.0.1:{self.port}/"
@@ -37,7 +38,7 @@ class Example:
         """Start it, or start it again at the same place."""
         self.process = subprocess.Popen(
             [
-                *(sys.executable, EXAMPLES / self.name / "server.py"),
+                *(sys.executable, self.program),
                 *("--port", str(self.port), *self.options),
             ],
             stdout=subprocess.DEVNULL,
@@ -84,9 +85,9 @@ def answers(port: int) -> bool:
 
 
 @contextmanager
-def running(name: str, *options: str) -> Iterator[Example]:
+def running(name: str, *options: str, program: Path | None = None) -> Iterator[Example]:
     """Run the server of an example until the end of the test."""
-    example = Example(name, *options)
+    example = Example(name, *options, program=program)
     try:
         yield example
         if example.process.returncode is None:

@@ -10,6 +10,8 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 import trustme
@@ -48,6 +50,35 @@ def test_what_is_passed_on() -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
+def test_a_status(command: Callable, tmp_path: Path, workers: int) -> None:
+    (tmp_path / "token").write_text("a-token-of-a-file\n")
+    program = command(
+        *("serve", "app:handler", "--port", "0", "--workers", str(workers)),
+        *("--status", "/s", "--metrics", "/m", "--status-token", "token"),
+    )
+    program.wait_for(rf"status: http://127\.0\.0\.1:{program.port}/s\n", workers)
+    headers = {"Authorization": "Bearer a-token-of-a-file"}
+    with urlopen(Request(f"http://127.0.0.1:{program.port}/m", headers=headers)) as page:
+        assert b"\nwebsocket_connections" in page.read()
+    with urlopen(f"http://127.0.0.1:{program.port}/s") as page:
+        assert b"<title>Status</title>" in page.read()
+    program.send(signal.SIGINT)
+    assert program.end() == 0
+    assert not program.found("WARNING|ERROR|Traceback|a-token-of-a-file")
+
+
+def test_a_status_for_others(command: Callable) -> None:
+    program = command(
+        *("serve", "app:handler", "--port", "0", "--metrics", "/m"),
+        *("--status-allow", "192.0.2.0/24", "--status-allow", "::1"),
+    )
+    with pytest.raises(HTTPError, match="403"):
+        urlopen(f"http://127.0.0.1:{program.port}/m")
+    program.send(signal.SIGINT)
+    assert program.end() == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
 def test_it_serves_until_a_signal(command: Callable, workers: int) -> None:
     program = command("serve", "app:rooms.lobby", "--port", "0", "--workers", str(workers))
     with program.connect() as sock:
@@ -76,6 +107,14 @@ def test_it_serves_until_a_signal(command: Callable, workers: int) -> None:
         (
             ["app:handler", "--port", "0", "--liveness", "livez"],
             "liveness must be a path that begins with /, not 'livez'",
+        ),
+        (
+            ["app:handler", "--port", "0", "--status-token", "app.py"],
+            "--status-token and --status-allow need --status or --metrics",
+        ),
+        (
+            ["app:handler", "--port", "0", "--status", "/s", "--status-token", "nowhere"],
+            "no token in nowhere: No such file or directory",
         ),
         (
             ["app:handler", "--port", "0", "--origin", "a.example"],

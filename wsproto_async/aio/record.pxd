@@ -10,7 +10,10 @@ cdef class Record:
     cdef object _log
     cdef object _refused
     cdef tuple _traffic
+    cdef readonly list durations
     cdef public object shed
+    cdef readonly double started
+    cdef readonly double total_duration
 
     cpdef opened(self, WebSocketCore ws)
     @cython.locals(protocol=ProtocolCore)

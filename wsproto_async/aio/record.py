@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection
-from time import monotonic
-from typing import TYPE_CHECKING, NamedTuple
+from time import monotonic, time
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..handshake.http11 import Response
 from ..sansio.state import CONNECTING, OPEN
@@ -16,7 +17,10 @@ from .websocket import WebSocket
 if TYPE_CHECKING:
     from .protocol import ProtocolCore
 
-__all__ = ["Record", "ServerStats"]
+__all__ = ["DURATIONS", "Record", "ServerStats"]
+
+DURATIONS: Final = (1.0, 10.0, 60.0, 600.0, 3600.0, 21_600.0, 86_400.0)
+"""Seconds that connections are told apart by, for how long they were open: up to so many."""
 
 
 class ServerStats(NamedTuple):
@@ -47,9 +51,24 @@ class ServerStats(NamedTuple):
 
 
 class Record:
-    """Counts for :class:`ServerStats`, and writes to the log."""
+    """Counts for :class:`ServerStats`, and writes to the log.
 
-    __slots__ = ("_accepted", "_closed", "_log", "_refused", "_traffic", "shed")
+    ``durations`` counts the connections that are gone by :data:`DURATIONS`, the last item those
+    that were open for longer, and ``total_duration`` is the sum in seconds. ``started`` is when
+    this began, in seconds since 1970.
+    """
+
+    __slots__ = (
+        "_accepted",
+        "_closed",
+        "_log",
+        "_refused",
+        "_traffic",
+        "durations",
+        "shed",
+        "started",
+        "total_duration",
+    )
 
     def __init__(self, log: Log) -> None:
         self._log = log
@@ -58,6 +77,9 @@ class Record:
         self._accepted = 0
         self._refused = 0
         self.shed = 0
+        self.started = time()
+        self.durations = [0] * (len(DURATIONS) + 1)
+        self.total_duration = 0.0
 
     def opened(self, ws: WebSocket) -> None:
         """A connection is open."""
@@ -89,12 +111,15 @@ class Record:
             return
         code = ws.close_code or 1006
         self._closed[code] += 1
+        duration = monotonic() - protocol.opened_at
+        self.durations[bisect_left(DURATIONS, duration)] += 1
+        self.total_duration += duration
         if self._log.has_info():
             self._log.info(
                 "closed: %s code=%d duration=%.1fs messages=%d/%d bytes=%d/%d",
                 who(protocol),
                 code,
-                monotonic() - protocol.opened_at,
+                duration,
                 *traffic,
             )
 

@@ -22,6 +22,7 @@ from ..pubsub.uri import open_broker
 from ..sansio.server import ServerConnection
 from .acceptor import accept_on
 from .admission import Admission, Limits
+from .beside import Beside
 from .bind import SocketFile, bind, bind_unix, hosts_of, set_user_timeout
 from .log import Log, LoggerLike
 from .probes import Probes
@@ -79,6 +80,8 @@ class serve:
       socket. None by default: anybody can write such a header.
     - ``proxy_protocol``: True if they send a PROXY header, version 1 or 2, first of all. Who does
       not, or is none of them, is hung up on. False by default.
+    - ``status``: a :class:`~wsproto_async.status.Status` answers at paths of its own, to whom it
+      knows, with a page of what goes on and with metrics. None by default.
 
     The handler:
 
@@ -145,6 +148,7 @@ class serve:
         readiness: str | None = None,
         trusted_proxies: Sequence[str] = (),
         proxy_protocol: bool = False,
+        status: Beside | None = None,
         cancel_on_disconnect: bool = False,
         topics: Sequence[Topic] = (),
         broker: Broker | str | None = None,
@@ -215,9 +219,12 @@ class serve:
             broker = open_broker(broker)
         if not isinstance(broker, Broker | None):
             raise TypeError(f"broker must be a Broker or a URI, not {broker!r}")
+        if not isinstance(status, Beside | None):
+            raise TypeError(f"status must be a Status, not {status!r}")
 
         def make_server() -> Server:
-            return Server(
+            carrier = MemoryBroker() if broker is None else broker
+            server = Server(
                 handler,
                 make_connection,
                 hooks,
@@ -227,13 +234,16 @@ class serve:
                 proxies,
                 Topics(
                     topics,
-                    MemoryBroker() if broker is None else broker,
+                    carrier,
                     max_topics,
                     max_subscriptions,
                     self._settings.log,
                 ),
                 cancel_on_disconnect,
             )
+            if status is not None:
+                server.have_beside(status.open(server, carrier))
+            return server
 
         self._make_server = make_server
         self._hosts, self._port, self._sock = hosts_of(host), port, sock
@@ -280,6 +290,7 @@ class serve:
             address = sock.getsockname()
             where = "{}:{}".format(*address) if isinstance(address, tuple) else address
             self._settings.log.info("listening on %s", where)
+        server.listening(self._ssl is not None)
         return server
 
     def __await__(self) -> Generator[Any, None, Server]:

@@ -24,6 +24,7 @@ from ..sansio.state import CONNECTING, OPEN
 from .acceptor import Acceptor
 from .address import host_of
 from .admission import Admission
+from .beside import Site
 from .bind import set_user_timeout
 from .data import Data
 from .flow import Waiters
@@ -35,10 +36,10 @@ from .settings import Settings, check_timeout
 from .signals import on_stop_signal
 from .timer import Deadline
 from .topics import Topics
-from .upgrade import Hooks, answer
+from .upgrade import Hooks, answer, ask_hooks
 from .websocket import WebSocket
 
-__all__ = ["Handler", "Server"]
+__all__ = ["Handler", "Server", "is_closed_error"]
 
 Handler = Callable[[WebSocket], Awaitable[None]]
 
@@ -97,10 +98,15 @@ class Server:
         self._context = copy_context()
         self._gone = Waiters()
         self._closing: asyncio.Task[None] | None = None
+        self._site: Site | None = None
 
     def make_protocol(self) -> WebSocketProtocol:
         """Return the protocol for a new connection: a factory for ``loop.create_server``."""
         return WebSocketProtocol(self, self._make_connection(), self._settings, self._loop)
+
+    def have_beside(self, site: Site) -> None:
+        """Let ``site`` answer the requests that it owns, from now until the end."""
+        self._site = site
 
     def listen_with(self, listener: Listener, *sockets: socket) -> None:
         """Take over what accepts the connections of ``sockets``."""
@@ -126,6 +132,11 @@ class Server:
                 self._beside.append(own.beside(sock))
             except OSError as exc:
                 self._log.warning("cannot accept on a lent socket: %s", exc)
+
+    def listening(self, is_tls: bool) -> None:
+        """All that accepts connections is there."""
+        if self._site is not None:
+            self._site.start(is_tls)
 
     def stop_listening(self) -> None:
         """Accept no more connections."""
@@ -285,6 +296,8 @@ class Server:
                     "handlers ignore cancellation, and nobody waits for them any longer: %d",
                     len(self._lingering),
                 )
+        if self._site is not None:
+            await self._site.close()
         await self._topics.close()
         self._log.close()
 
@@ -425,11 +438,14 @@ class Server:
             oldest.abort()
 
     async def _run(self, protocol: ProtocolCore, ws: WebSocket) -> None:
-        if not await self._open(protocol, ws):
+        site = self._site
+        if site is not None and not site.owns(ws.request):
+            site = None
+        if not await self._open(protocol, ws, site):
             return
         code = 1011
         try:
-            handling = self._handler(ws)
+            handling = self._handler(ws) if site is None else site.handle(ws)
             if not isawaitable(handling):
                 raise TypeError(f"handler returned {type(handling).__name__}, not an awaitable")
             await protocol.drive(handling)
@@ -439,24 +455,25 @@ class Server:
             raise
         except Exception as exc:
             # A handler may leave it to us that its connection was closed.
-            if ws.state is OPEN or not _is_closed_error(exc):
+            if ws.state is OPEN or not is_closed_error(exc):
                 self._log.exception("connection handler failed", who(protocol), exc)
         finally:
             protocol.is_closed_by_user = True
             protocol.close(code, "")
         await protocol.wait_lost()
 
-    async def _open(self, protocol: ProtocolCore, ws: WebSocket) -> bool:
+    async def _open(self, protocol: ProtocolCore, ws: WebSocket, site: Site | None) -> bool:
         """Answer the request and tell if the connection is open."""
         connection = protocol.connection
         assert isinstance(connection, ServerConnection)
         why: Exception | None = None
         try:
-            response = self._answer_at_once(protocol, ws)
+            response = self._answer_at_once(protocol, ws, site)
         except HandshakeError as exc:
             response, why = refusal(exc), exc
         if response is None:
-            response = await answer(ws, connection, self._hooks, self._log)
+            asking = ask_hooks(ws, connection, self._hooks) if site is None else site.answer(ws)
+            response = await answer(ws, asking, self._log)
             why = connection.error
         if connection.state is not CONNECTING:
             return False  # the peer has gone, or the time is over
@@ -470,7 +487,9 @@ class Server:
         protocol.handshake_completed()
         return True
 
-    def _answer_at_once(self, protocol: ProtocolCore, ws: WebSocket) -> Response | None:
+    def _answer_at_once(
+        self, protocol: ProtocolCore, ws: WebSocket, site: Site | None
+    ) -> Response | None:
         """Return the response to a probe; else let the request in, or raise HandshakeError."""
         is_ready = self._closing is None and not self._admission.is_full()
         response = self._probes.answer(ws.request, is_ready)
@@ -478,7 +497,8 @@ class Server:
             return response
         if self._closing is not None:
             raise _unavailable(_SHUTTING_DOWN)
-        why = self._admission.admit(protocol, self._find_client(protocol, ws.request))
+        client = self._find_client(protocol, ws.request)
+        why = None if site is not None else self._admission.admit(protocol, client)
         if why is not None:
             self._record.shed += 1
             raise _unavailable(why)
@@ -502,7 +522,8 @@ def _unavailable(why: str) -> HandshakeError:
     return HandshakeError(why, status=503, headers=[("Retry-After", "5")])
 
 
-def _is_closed_error(exc: Exception) -> bool:
+def is_closed_error(exc: Exception) -> bool:
+    """Tell if what a handler raised says no more than that its connection was closed."""
     if isinstance(exc, ExceptionGroup):
         return exc.split(ConnectionClosed)[1] is None
     return isinstance(exc, ConnectionClosed)

@@ -7,7 +7,7 @@ of intake.py, what is sent for it of delivery.py, and publishing.py is the way o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -282,9 +282,10 @@ class Topics:
         check_topic(name)
         return self._broker.members(name)
 
-    def stats(self) -> TopicStats:
-        """Return the numbers."""
-        audiences = self.audiences.by_name.values()
+    def stats(self, audiences: Collection[LocalAudience] | None = None) -> TopicStats:
+        """Return the numbers, those of topics with subscribers for ``audiences`` only, if given."""
+        if audiences is None:
+            audiences = self.audiences.by_name.values()
         delivery, intake = self._delivery, self._intake
         return TopicStats(
             len(audiences),

@@ -12,7 +12,14 @@ from ..sansio.server import ServerConnection
 from .log import Log, who
 from .websocket import WebSocket
 
-__all__ = ["Hooks", "ProcessRequest", "ProcessResponse", "SelectSubprotocol", "answer"]
+__all__ = [
+    "Hooks",
+    "ProcessRequest",
+    "ProcessResponse",
+    "SelectSubprotocol",
+    "answer",
+    "ask_hooks",
+]
 
 ProcessRequest = Callable[[WebSocket, Request], Awaitable[Response | None] | Response | None]
 ProcessResponse = Callable[
@@ -29,19 +36,20 @@ class Hooks(NamedTuple):
     select_subprotocol: SelectSubprotocol | None
 
 
-async def answer(ws: WebSocket, connection: ServerConnection, hooks: Hooks, log: Log) -> Response:
-    """Return the response to the request.
-
-    A hook that raises, or a subprotocol that was not offered, is logged and answered by 500.
-    """
+async def answer(ws: WebSocket, asking: Awaitable[Response], log: Log) -> Response:
+    """Return the response that ``asking`` gives; if that raises, log it, and answer 500."""
     try:
-        return await _ask_hooks(ws, connection, hooks)
+        return await asking
     except Exception as exc:
         log.exception("opening handshake failed", who(ws._protocol), exc)
         return Response(500, body="internal server error\n")
 
 
-async def _ask_hooks(ws: WebSocket, connection: ServerConnection, hooks: Hooks) -> Response:
+async def ask_hooks(ws: WebSocket, connection: ServerConnection, hooks: Hooks) -> Response:
+    """Return the application's response; raises what a hook raises, and for what it returns.
+
+    That is ValueError for a subprotocol that was not offered, or a 101 in place of None.
+    """
     request = ws.request
     for process_request in hooks.process_request:
         response = await _result(process_request(ws, request), "process_request")

@@ -9,6 +9,7 @@ import ssl
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 from ..aio.bind import SocketFile, bind_unix
@@ -16,6 +17,7 @@ from ..aio.serve import serve
 from ..aio.server import Handler
 from ..aio.websocket import WebSocket
 from ..exceptions import BrokerError
+from ..status import Status
 from ..workers.process import EXIT_USAGE
 from ..workers.run import LONGEST, run_loaded
 from . import application
@@ -132,6 +134,18 @@ def add_to(commands: Any) -> None:
     add("--liveness", metavar="PATH", help="answers 200 while the event loop runs")
     add("--readiness", metavar="PATH", help="answers 200 while connections are accepted, else 503")
 
+    group = parser.add_argument_group("what goes on, shown to who comes from here with the token")
+    add = group.add_argument
+    add("--status", metavar="PATH", help="of a page; the log tells its address")
+    add("--metrics", metavar="PATH", help="for Prometheus; the token goes into Authorization")
+    add("--status-token", metavar="FILE", help="with the token; else there is a new one each time")
+    add(
+        "--status-allow",
+        action="append",
+        metavar="NETWORK",
+        help="addresses that may ask in place of this machine's; may be repeated",
+    )
+
 
 def _number(
     kind: Callable[[str], Any], least: float, most: float | None = None
@@ -164,9 +178,12 @@ def _serve(arguments: argparse.Namespace) -> int:
     )
     options = serve_options(arguments)
     try:
+        options |= _status_of(arguments)
         serve(WebSocket.wait_closed, arguments.port, **options)  # raises here, not in each worker
     except (TypeError, ValueError, ImportError) as exc:
         return _fail(str(exc), EXIT_USAGE)
+    except OSError as exc:
+        return _fail(f"no token in {arguments.status_token}: {exc.strerror or exc}", EXIT_USAGE)
     file: SocketFile | None = None
     try:
         if arguments.uds is not None:
@@ -200,6 +217,19 @@ def serve_options(arguments: argparse.Namespace) -> dict[str, Any]:
     given = {name: getattr(arguments, name) for name in _PASSED_ON}
     given |= {"host": arguments.host, "origins": arguments.origin}
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _status_of(arguments: argparse.Namespace) -> dict[str, Status]:
+    """Return the option for the status, if it is wanted; raises what Status does, and OSError."""
+    if arguments.status is None and arguments.metrics is None:
+        if arguments.status_token is not None or arguments.status_allow is not None:
+            raise ValueError("--status-token and --status-allow need --status or --metrics")
+        return {}
+    token: str | None = None
+    if arguments.status_token is not None:
+        token = Path(arguments.status_token).read_text("ascii").strip()
+    given = {} if arguments.status_allow is None else {"allow": arguments.status_allow}
+    return {"status": Status(arguments.status, metrics=arguments.metrics, token=token, **given)}
 
 
 def _load(arguments: argparse.Namespace) -> tuple[Handler, dict[str, Any]]:

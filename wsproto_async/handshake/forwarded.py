@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from typing import Final
 
 from ..exceptions import InvalidHeader
 from .headers import Headers
+from .networks import Networks
 
 __all__ = ["TrustedProxies"]
 
@@ -19,31 +20,16 @@ _ESCAPED: Final = re.compile(r"\\(.)")
 _WITH_PORT: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 
 
-class TrustedProxies:
+class TrustedProxies(Networks):
     """Addresses and networks (``"10.0.0.0/8"``) whose word is taken for whom they speak for.
 
     ``"unix"`` are all on a Unix socket. Raises ValueError for what is none of these.
     """
 
-    __slots__ = ("_networks", "_trusts_unix")
+    __slots__ = ()
 
     def __init__(self, networks: Sequence[str]) -> None:
-        if isinstance(networks, str):
-            raise TypeError("trusted_proxies must be a sequence of strings, not a string")
-        self._trusts_unix = "unix" in networks
-        self._networks = [ip_network(network) for network in networks if network != "unix"]
-
-    def __contains__(self, host: str) -> bool:
-        if host == "unix":
-            return self._trusts_unix
-        if not self._networks:
-            return False
-        try:
-            address = ip_address(host.partition("%")[0])
-        except ValueError:
-            return False
-        address = getattr(address, "ipv4_mapped", None) or address
-        return any(address in network for network in self._networks)
+        super().__init__(networks, "trusted_proxies")
 
     def client(self, host: str, headers: Headers) -> str:
         """Return the address of the client for which ``host`` sent a request with ``headers``.
