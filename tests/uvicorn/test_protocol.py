@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from raw_peer import TEXT, UPGRADE, frame, head, raw_peer, tcp_peer, until
 from under_uvicorn import Run
 
@@ -190,3 +193,27 @@ async def test_no_pings_if_none_are_wanted(run: Run) -> None:
     async with run(echo, ws_ping_interval=None) as server, connect(server.uri):
         assert server.protocol.ping_timer is None
         assert server.protocol.ping_sent_at == 0
+
+
+async def test_over_tls(run: Run, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost")
+    certificate.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "cert.pem"))
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": scope["scheme"]})
+        await send({"type": "websocket.send", "bytes": bytes(2**20)})
+        await send({"type": "websocket.close", "code": 3000})
+
+    async with run(app, ssl_certfile=tmp_path / "cert.pem") as server:
+        uri = f"wss://localhost:{server.port}/"
+        async with connect(uri, ssl=context) as ws:
+            assert await ws.recv() == "wss"
+            assert len(await ws.recv()) == 2**20
+            with pytest.raises(ConnectionClosedError) as caught:
+                await ws.recv()
+    assert caught.value.code == 3000
