@@ -1,7 +1,7 @@
 """Two laws for every test: it holds on both event loops, and nothing logs an error.
 
-Async tests run twice, on asyncio's own loop and on uvloop, unless they wait for others for long and
-are marked ``one_loop``. A peer can never make us log a
+Async tests run twice, on asyncio's own loop and on uvloop. Those marked ``one_loop`` do not: they
+wait for others for long, or what they test runs in another process. A peer can never make us log a
 traceback, so an ERROR record from asyncio or from wsproto_async fails the test that caused it,
 unless the test makes the application itself fail and says so with ``@pytest.mark.logs_errors``.
 """

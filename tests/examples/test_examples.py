@@ -24,6 +24,8 @@ import pytest
 
 from wsproto_async import InvalidStatus, WebSocket, connect, serve
 
+pytestmark = pytest.mark.one_loop  # the examples have theirs
+
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 SERVERS = [
     "echo.py",
