@@ -1,7 +1,7 @@
 """Two laws for every test: it holds on both event loops, and nothing logs an error.
 
-Async tests run twice, on asyncio's own loop and on uvloop, unless they wait for others for long and
-are marked ``one_loop``. A peer can never make us log a
+Async tests run twice, on asyncio's own loop and on uvloop. Those marked ``one_loop`` do not: they
+wait for others for long, or what they test runs in another process. A peer can never make us log a
 traceback, so an ERROR record from asyncio or from wsproto_async fails the test that caused it,
 unless the test makes the application itself fail and says so with ``@pytest.mark.logs_errors``.
 """
@@ -9,9 +9,12 @@ unless the test makes the application itself fail and says so with ``@pytest.mar
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import logging
-from collections.abc import Callable, Iterator
+import os
+import signal
+from collections.abc import Callable, Generator, Iterator
 
 import hypothesis
 import pytest
@@ -21,6 +24,7 @@ import uvloop
 hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
 
+PATIENCE = 300.0  # seconds for one test
 WATCHED_LOGGERS = ("asyncio", "wsproto_async")
 
 
@@ -32,10 +36,22 @@ def pytest_asyncio_loop_factories(
     return {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}
 
 
-def pytest_collection_finish() -> None:
-    """Keep the collections below from looking at what no test has made."""
-    gc.collect()
-    gc.freeze()
+def pytest_configure() -> None:
+    """A test that hangs prints every thread's stack and ends the run.
+
+    By an alarm: ``faulthandler_timeout`` starts a thread for each test, and joins it.
+    """
+    stderr = os.dup(2)  # capturing replaces 2
+    faulthandler.register(signal.SIGALRM, file=stderr, all_threads=True, chain=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+    try:
+        return (yield)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 class ErrorRecords(logging.Handler):
@@ -61,11 +77,15 @@ def nothing_logs_errors(request: pytest.FixtureRequest) -> Iterator[None]:
     """
     errors = ErrorRecords()
     loggers = [logging.getLogger(name) for name in WATCHED_LOGGERS]
+    asynchronous = request.node.get_closest_marker("asyncio") is not None
     for logger in loggers:
         logger.addHandler(errors)
     try:
+        if asynchronous:  # the collection below need not look at what other tests have left
+            gc.collect()
+            gc.freeze()
         yield
-        if request.node.get_closest_marker("asyncio") is not None:
+        if asynchronous:
             gc.collect()  # a failed task that nobody awaited reports itself when it is freed
     finally:
         for logger in loggers:

@@ -370,8 +370,10 @@ async def test_who_publishes_without_end_and_does_not_await_is_told() -> None:
 async def test_small_messages_are_counted_with_their_overhead() -> None:
     async with room(1, **SMALL) as here:
         await here.subscribe("news")
+        for _ in range(60):  # nearly all that may wait
+            here.server.publish("news", bytes(2**20), slow="drop-newest")
         with pytest.raises(BrokerError):
-            for _ in range(2**20):
+            for _ in range(2**16):
                 publishing = here.server.publish("news", b"", slow="drop-newest")
                 if isinstance(publishing, asyncio.Future):
                     await publishing
@@ -1075,5 +1077,6 @@ async def test_closing_the_server_with_subscribers() -> None:
             assert [each.split()[1] for each in found] in ([b"last"], [])
             assert close.close_code == 1001
             await peer.send(frame(CLOSE, close.payload))
+            peer.finish()
         await here.server.wait_closed()
         assert len(here.server.topics) == 0

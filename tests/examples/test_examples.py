@@ -14,7 +14,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from random import randrange
 from typing import Any
@@ -22,6 +23,8 @@ from typing import Any
 import pytest
 
 from wsproto_async import InvalidStatus, WebSocket, connect, serve
+
+pytestmark = pytest.mark.one_loop  # the examples have theirs
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 SERVERS = [
@@ -59,9 +62,9 @@ class Example:
 Start = Callable[[str], Example]
 
 
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Start servers; stop what still runs after the test, and expect all to end cleanly."""
+@contextmanager
+def servers() -> Iterator[Start]:
+    """Start servers; stop what still runs in the end, and expect all to end cleanly."""
     examples: list[Example] = []
 
     def start(name: str) -> Example:
@@ -88,6 +91,19 @@ def start() -> Iterator[Start]:
             if example.process.returncode is None:
                 example.process.kill()
                 example.process.communicate()
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    with servers() as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def share() -> Iterator[Start]:
+    """Start each server once, for the tests that it does not remember."""
+    with servers() as start:
+        yield cache(start)
 
 
 def find_free_port() -> int:
@@ -131,8 +147,8 @@ async def expect_close(ws: WebSocket, code: int) -> None:
 
 
 @pytest.mark.parametrize("message", ["hi", "", "grüße 🎉", b"hi", b"", bytes(range(256)) * 256])
-async def test_echo(start: Start, message: str | bytes) -> None:
-    async with connect(start("echo.py").uri) as ws:
+async def test_echo(share: Start, message: str | bytes) -> None:
+    async with connect(share("echo.py").uri) as ws:
         await ws.send(message)
         assert await receive(ws) == message
 
@@ -236,15 +252,15 @@ def run_client(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_client(start: Start) -> None:
-    done = run_client(start("scream.py").uri, "hi", "how are you")
+def test_client(share: Start) -> None:
+    done = run_client(share("scream.py").uri, "hi", "how are you")
     assert done.stderr == ""
     assert done.stdout == "> hi\n< HI!!!\n> how are you\n< HOW ARE YOU!!!\n"
     assert done.returncode == 0
 
 
-def test_client_says_hi_by_default(start: Start) -> None:
-    done = run_client(start("echo.py").uri)
+def test_client_says_hi_by_default(share: Start) -> None:
+    done = run_client(share("echo.py").uri)
     assert (done.stdout, done.stderr, done.returncode) == ("> hi\n< hi\n", "", 0)
 
 
@@ -255,8 +271,8 @@ def test_client_without_a_server() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_client_refused(start: Start) -> None:
-    done = run_client(start("demo/server.py").uri + "nowhere")
+def test_client_refused(share: Start) -> None:
+    done = run_client(share("demo/server.py").uri + "nowhere")
     assert done.returncode == 1
     assert done.stderr.startswith("client: ")
     assert "404" in done.stderr
@@ -310,16 +326,16 @@ def test_demo_says_where_it_is(start: Start) -> None:
     assert example.process.stdout.readline() == f"Demo: http://127.0.0.1:{example.port}/\n"
 
 
-def test_demo_page(start: Start) -> None:
-    response, body = ask(start("demo/server.py").port, "GET", "/?a=query")
+def test_demo_page(share: Start) -> None:
+    response, body = ask(share("demo/server.py").port, "GET", "/?a=query")
     assert response.status == 200
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
     assert int(response.headers["Content-Length"]) == len(body)
     assert body.decode() == (EXAMPLES / "demo" / "index.html").read_text(encoding="utf-8")
 
 
-def test_demo_page_allows_only_its_own_style_and_script(start: Start) -> None:
-    response, body = ask(start("demo/server.py").port, "GET", "/")
+def test_demo_page_allows_only_its_own_style_and_script(share: Start) -> None:
+    response, body = ask(share("demo/server.py").port, "GET", "/")
     directives = response.headers["Content-Security-Policy"].split("; ")
     policy = dict(directive.split(" ", 1) for directive in directives)
     for element in ("style", "script"):
@@ -339,8 +355,8 @@ def test_demo_page_allows_only_its_own_style_and_script(start: Start) -> None:
     assert response.headers["Referrer-Policy"] == "no-referrer"
 
 
-def test_demo_page_head_has_no_body(start: Start) -> None:
-    port = start("demo/server.py").port
+def test_demo_page_head_has_no_body(share: Start) -> None:
+    port = share("demo/server.py").port
     _, page = ask(port, "GET", "/")
     with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as sock:
         sock.sendall(b"HEAD / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
@@ -362,28 +378,28 @@ def test_demo_page_head_has_no_body(start: Start) -> None:
         ("GET", "/../server.py", 404, b"Not found\n"),
     ],
 )
-def test_demo_plain_paths(start: Start, method: str, target: str, status: int, body: bytes) -> None:
-    response, seen = ask(start("demo/server.py").port, method, target)
+def test_demo_plain_paths(share: Start, method: str, target: str, status: int, body: bytes) -> None:
+    response, seen = ask(share("demo/server.py").port, method, target)
     assert (response.status, seen) == (status, body)
     assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
 
 
-def test_demo_tells_a_plain_request_to_upgrade(start: Start) -> None:
-    response, _ = ask(start("demo/server.py").port, "GET", "/chat")
+def test_demo_tells_a_plain_request_to_upgrade(share: Start) -> None:
+    response, _ = ask(share("demo/server.py").port, "GET", "/chat")
     assert response.status == 426
     assert response.headers["Upgrade"] == "websocket"
 
 
-def test_demo_takes_no_post(start: Start) -> None:
-    response, _ = ask(start("demo/server.py").port, "POST", "/")
+def test_demo_takes_no_post(share: Start) -> None:
+    response, _ = ask(share("demo/server.py").port, "POST", "/")
     assert response.status == 405
 
 
 # --- the demo's WebSockets -----------------------------------------------------------------
 
 
-async def test_demo_screams_text_and_echoes_binary(start: Start) -> None:
-    async with connect(start("demo/server.py").uri, max_size=None) as ws:
+async def test_demo_screams_text_and_echoes_binary(share: Start) -> None:
+    async with connect(share("demo/server.py").uri, max_size=None) as ws:
         await ws.send("hi")
         assert await receive(ws) == "HI!!!"
         for data in (b"", b"hi", bytes(range(256)) * 2**16):  # the last one: 16 MiB, the limit
@@ -393,23 +409,23 @@ async def test_demo_screams_text_and_echoes_binary(start: Start) -> None:
         await expect_close(ws, 1009)
 
 
-async def test_demo_echoes_probes(start: Start) -> None:
-    async with connect(start("demo/server.py").uri + "ping?a=query") as ws:
+async def test_demo_echoes_probes(share: Start) -> None:
+    async with connect(share("demo/server.py").uri + "ping?a=query") as ws:
         for probe in ("hi", b"\x00\x01"):
             await ws.send(probe)
             assert await receive(ws) == probe
 
 
 @pytest.mark.parametrize("path", ["nowhere", "healthz", "chat/"])
-async def test_demo_has_no_other_websockets(start: Start, path: str) -> None:
+async def test_demo_has_no_other_websockets(share: Start, path: str) -> None:
     with pytest.raises(InvalidStatus) as refused:
-        await connect(start("demo/server.py").uri + path)
+        await connect(share("demo/server.py").uri + path)
     assert refused.value.response.status == 404
 
 
-async def test_demo_refuses_the_pages_of_others(start: Start) -> None:
+async def test_demo_refuses_the_pages_of_others(share: Start) -> None:
     with pytest.raises(InvalidStatus) as refused:
-        await connect(start("demo/server.py").uri, origin="https://elsewhere.example")
+        await connect(share("demo/server.py").uri, origin="https://elsewhere.example")
     assert refused.value.response.status == 403
 
 
@@ -443,26 +459,23 @@ async def test_demo_chat(start: Start) -> None:
         assert await hear(first) == ("leave", "Guest", "", 1)
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
-        "hello",
-        b"{}",
-        "[]",
-        "null",
-        '{"kind": "say", "text": "before the name"}',
-        '{"kind": "name", "name": 1}',
-        '{"kind": "shout", "text": "hi"}',
-        "[" * 8000,
-        json.dumps({"kind": "name", "name": "x" * 8192}),
-    ],
-    ids=lambda message: str(message)[:30],
-)
-async def test_demo_chat_refuses_other_messages(start: Start, message: str | bytes) -> None:
+async def test_demo_chat_refuses_other_messages(start: Start) -> None:
     uri = start("demo/server.py").uri + "chat"
-    async with connect(uri) as ws, connect(uri) as other:
-        await ws.send(message)
-        await expect_close(ws, 1008)
+    async with connect(uri) as other:
+        for message in (
+            "hello",
+            b"{}",
+            "[]",
+            "null",
+            '{"kind": "say", "text": "before the name"}',
+            '{"kind": "name", "name": 1}',
+            '{"kind": "shout", "text": "hi"}',
+            "[" * 8000,
+            json.dumps({"kind": "name", "name": "x" * 8192}),
+        ):
+            async with connect(uri) as ws:
+                await ws.send(message)
+                await expect_close(ws, 1008)
         await say(other, kind="name", name="Ada")
         assert await hear(other) == ("you", "Ada", "", 1)
 
@@ -471,8 +484,8 @@ async def test_demo_chat_refuses_other_messages(start: Start, message: str | byt
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_page_allows_only_its_own_style_and_script(start: Start, name: str) -> None:
-    response, body = ask(start(f"{name}/server.py").port, "GET", "/")
+def test_page_allows_only_its_own_style_and_script(share: Start, name: str) -> None:
+    response, body = ask(share(f"{name}/server.py").port, "GET", "/")
     assert response.status == 200
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
     assert body.decode() == (EXAMPLES / name / "index.html").read_text(encoding="utf-8")
@@ -493,8 +506,8 @@ def test_page_allows_only_its_own_style_and_script(start: Start, name: str) -> N
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_page_is_all_there_is(start: Start, name: str) -> None:
-    response, _ = ask(start(f"{name}/server.py").port, "GET", "/index.html")
+def test_page_is_all_there_is(share: Start, name: str) -> None:
+    response, _ = ask(share(f"{name}/server.py").port, "GET", "/index.html")
     assert response.status == 404
 
 
@@ -550,8 +563,8 @@ async def test_rooms(start: Start) -> None:
             assert missed == ["number 2", "number 3"]
 
 
-async def test_rooms_refuse_who_cannot_be(start: Start) -> None:
-    uri = start("rooms/server.py").uri
+async def test_rooms_refuse_who_cannot_be(share: Start) -> None:
+    uri = share("rooms/server.py").uri
     whos: list[dict[str, Any]] = [
         {"room": ""},
         {"name": ""},
@@ -571,15 +584,15 @@ async def test_rooms_refuse_who_cannot_be(start: Start) -> None:
             await expect_close(ws, 1008)
 
 
-async def test_rooms_take_any_since_for_a_position(start: Start) -> None:
-    uri = start("rooms/server.py").uri
+async def test_rooms_take_any_since_for_a_position(share: Start) -> None:
+    uri = share("rooms/server.py").uri
     for since in ("x", "abc:1", "abc:" + "9" * 400, "\ud800:1"):
         async with connect(uri) as ws:
             assert (await join(ws, since))[-1]["kind"] == "entered"
 
 
-async def test_rooms_refuse_other_messages(start: Start) -> None:
-    uri = start("rooms/server.py").uri
+async def test_rooms_refuse_other_messages(share: Start) -> None:
+    uri = share("rooms/server.py").uri
     for message in (
         "hello",
         b"{}",
@@ -614,8 +627,8 @@ async def test_cursors(start: Start) -> None:
         assert json.loads(await receive(first)) == {"kind": "leave", "id": told["id"]}
 
 
-async def test_cursors_refuse_other_places(start: Start) -> None:
-    uri = start("cursors/server.py").uri
+async def test_cursors_refuse_other_places(share: Start) -> None:
+    uri = share("cursors/server.py").uri
     for message in (
         "{}",
         b"{}",

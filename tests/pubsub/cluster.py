@@ -34,7 +34,11 @@ class RedisCluster:
         self.url = self.servers[0].url
 
     async def __aenter__(self) -> RedisCluster:
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     async def __aexit__(

@@ -6,11 +6,14 @@ Its listening socket stays open meanwhile, as a supervisor has it.
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
+import os
 import signal
 import socket
 import subprocess
 import sys
 from concurrent.futures import Future
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
@@ -19,6 +22,9 @@ import wsproto_async
 from wsproto_async.pubsub.hub import HubServer
 
 ROOT = str(Path(wsproto_async.__file__).parent.parent)
+# Each is forked from a process that has imported what it needs.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["wsproto_async.pubsub.hub"])
 
 
 class HubProcess:
@@ -30,7 +36,7 @@ class HubProcess:
         self._sock = socket.socket(socket.AF_UNIX)
         self._sock.bind(self.path)
         self._sock.listen(1024)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: BaseProcess | None = None
 
     def __enter__(self) -> HubProcess:
         self.start()
@@ -48,6 +54,7 @@ class HubProcess:
     @property
     def pid(self) -> int:
         assert self._process is not None
+        assert self._process.pid is not None
         return self._process.pid
 
     @property
@@ -64,31 +71,23 @@ class HubProcess:
 
     def start(self) -> None:
         """Start it; who connects before it listens waits for it."""
-        number = self._sock.fileno()
-        with open(self._log, "ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", __file__, str(number)],
-                env={"PYTHONPATH": ROOT},
-                pass_fds=[number],
-                stderr=log,
-            )
+        self._process = FORKS.Process(target=serve, args=(self._sock, self._log))
+        self._process.start()
 
     def kill(self) -> None:
         """End it at once, with all that it has."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
+            self._process.join()
             self._process = None
 
     def stop(self) -> None:
         """Let it stand still."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        os.kill(self.pid, signal.SIGSTOP)
 
     def go_on(self) -> None:
         """Let it run again."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
+        os.kill(self.pid, signal.SIGCONT)
 
 
 class HubThread:
@@ -134,10 +133,11 @@ def run(program: str, path: str) -> subprocess.Popen[str]:
     )
 
 
-async def main(number: int) -> None:
-    with socket.socket(fileno=number) as sock:
-        await HubServer(sock).serve()
+def serve(sock: socket.socket, log: Path) -> None:
+    with log.open("ab") as stderr:
+        os.dup2(stderr.fileno(), 2)
+    asyncio.run(main(sock))
 
 
-if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1])))
+async def main(sock: socket.socket) -> None:
+    await HubServer(sock).serve()

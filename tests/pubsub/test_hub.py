@@ -129,6 +129,7 @@ async def test_what_was_not_confirmed_may_have_been_published(
     assert (await read).position.offset == 0
 
 
+@pytest.mark.one_loop
 async def test_a_hub_that_stands_still_is_lost(
     hub: HubProcess, one: Process, other: Process
 ) -> None:
@@ -147,6 +148,7 @@ async def test_a_hub_that_stands_still_is_lost(
     assert len(set(texts(other.received("news")))) == len(other.received("news"))
 
 
+@pytest.mark.one_loop
 async def test_a_hub_that_stands_still_for_a_moment_is_not_lost(
     hub: HubProcess, one: Process
 ) -> None:
@@ -263,6 +265,7 @@ async def test_what_was_asked_is_asked_again(far: Process, other: Process, relay
     assert texts((await missed).publications) == ["0"]
 
 
+@pytest.mark.one_loop
 async def test_subscribing_while_the_connection_comes_back_misses_nothing(
     far: Process, relay: Relay
 ) -> None:

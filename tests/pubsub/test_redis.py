@@ -119,6 +119,7 @@ async def test_a_history_that_was_saved_is_not_gone_on_with(tmp_path: Path) -> N
         await one.broker.close()
 
 
+@pytest.mark.one_loop
 async def test_a_server_that_stands_still_is_lost(server: RedisServer, one: Process) -> None:
     await one.broker.subscribe("news")
     server.stop()

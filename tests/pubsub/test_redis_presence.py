@@ -19,6 +19,8 @@ from wsproto_async.exceptions import BrokerError
 from wsproto_async.pubsub import Kind
 from wsproto_async.pubsub.redis import RedisBroker, commands, presence
 
+pytestmark = pytest.mark.one_loop
+
 HERE = Path(__file__).parent
 TTL = 1.2  # seconds, instead of 30
 

@@ -19,6 +19,8 @@ from raw_peer import BINARY, PATIENCE, Frame, RawPeer, frame, raw_peer, tcp_peer
 
 from wsproto_async import WebSocketError, connect
 
+pytestmark = pytest.mark.one_loop  # the server's is another
+
 PROGRAM = Path(__file__).parent / "crowded_server.py"
 LOOPS = ("asyncio", "uvloop")
 

@@ -17,6 +17,8 @@ from raw_peer import TEXT, Frame, RawPeer, close_frame, frame, raw_peer
 
 import wsproto_async
 
+pytestmark = pytest.mark.one_loop  # the programs have theirs
+
 PROGRAM = Path(__file__).with_name("program.py")
 ROOT = str(Path(wsproto_async.__file__).parent.parent)
 PATIENCE = 15

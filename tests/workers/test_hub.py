@@ -14,6 +14,8 @@ from programs import PATIENCE, Program, Start, eventually, is_alive
 
 from wsproto_async import WebSocket, connect
 
+pytestmark = pytest.mark.one_loop  # the workers have theirs
+
 PROGRAM = """
 import asyncio, json, os, signal, sys
 from wsproto_async import Topic, run
@@ -96,7 +98,7 @@ async def test_workers_share_their_topics(pair: tuple[Program, WebSocket, WebSoc
     assert await receive(other, 100) == expected
     assert await receive(one, 100) == expected
     program.send(signal.SIGTERM)
-    assert program.end() == 0
+    assert await asyncio.to_thread(program.end) == 0
     assert not program.found("WARNING|ERROR|Traceback|gap")
     assert list(program.temporary.iterdir()) == []
 

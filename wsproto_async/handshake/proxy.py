@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from ..exceptions import HandshakeError, InvalidMessage, ProxyError
 from .headers import Headers
@@ -69,6 +68,8 @@ def system_proxy(uri: WebSocketURI) -> ProxyURI | None:
     Of wss_proxy, https_proxy, all_proxy the first one, of ws_proxy, http_proxy, all_proxy without
     TLS; no_proxy names hosts that need none. Raises ValueError for a malformed one.
     """
+    from urllib.request import getproxies, proxy_bypass  # whose import servers need not wait for
+
     if proxy_bypass(f"{uri.host}:{uri.port}"):
         return None
     proxies = getproxies()
