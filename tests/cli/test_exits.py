@@ -9,7 +9,7 @@ import pytest
 
 from wsproto_async.cli import exits
 
-COMMANDS = ["connect"]
+COMMANDS = ["bench", "connect"]
 
 
 def test_every_status_is_told(run: Callable) -> None:

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from ..build import compiled
 from . import serve
+from .bench import command as bench
 from .connect import command as connect
 from .exits import EXIT_INTERRUPTED, EXIT_PIPE, EXIT_USAGE, STATUSES, UsageError, fail
 
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (serve, connect):
+    for command in (serve, connect, bench):
         command.add_to(commands)
     options = parser.parse_args(arguments)
     try:

@@ -64,7 +64,7 @@ class Terminal:
         """Wait until that is shown; return what was shown up to its end."""
         deadline = time.monotonic() + PATIENCE
         while text not in self.shown:
-            assert time.monotonic() < deadline, repr(self.shown)
+            assert time.monotonic() < deadline, f"{text!r} is not in {self.shown[-300:]!r}"
             self._read(0.1)
         before, _, self.shown = self.shown.partition(text)
         return before + text
@@ -176,6 +176,7 @@ def test_messages_while_a_line_is_typed(terminal: Callable, talker: Talker) -> N
     there.wait_for("< x\r\n> -halfway")
     there.type("\r")
     assert talker.recv() == "-halfway"
+    there.wait_for("\r\n> ")
     # On two rows: both are erased.
     there.type("y" * 100)
     there.wait_for("y" * 20)
@@ -206,7 +207,9 @@ def test_keys_that_end_it(terminal: Callable, talker: Talker) -> None:
     there.type("\x1b[A\r")  # the line before, which the first one has left
     assert talker.recv() == "once"
     there.wait_for("> ")
-    there.type("not sent\x03")
+    there.type("not sent")
+    there.wait_for("not sent")
+    there.type("\x03")
     there.wait_for("* this side closed the connection with 1001 (going away)\r\n")
     assert there.end() == 130
     assert "Traceback" not in there.shown
@@ -214,9 +217,7 @@ def test_keys_that_end_it(terminal: Callable, talker: Talker) -> None:
 
 
 def test_without_readline(terminal: Callable, talker: Talker) -> None:
-    there = terminal(
-        f"ws://127.0.0.1:{talker.port}/", before="sys.modules['readline'] = None"
-    )
+    there = terminal(f"ws://127.0.0.1:{talker.port}/", before="sys.modules['readline'] = None")
     talker.accept()
     there.wait_for(READY)
     there.type("half")

@@ -7,11 +7,10 @@ from typing import Any, Final, Protocol
 
 from ...aio.websocket import WebSocket
 from ...exceptions import ConnectionClosed
-from ..exits import EXIT_FAILED
 from ..output import write_line
 from ..text import escape, hex_dump, json_line, quantity, reindent
 
-__all__ = ["Events", "JsonLines", "Lines", "describe_close", "end_of", "message_lines", "status_of"]
+__all__ = ["Events", "JsonLines", "Lines", "message_lines"]
 
 _LONGEST_TEXT: Final = 20_000  # characters of a message that a terminal is shown
 _LONGEST_DUMP: Final = 1024  # bytes
@@ -63,31 +62,6 @@ class JsonLines:
 
     def _write(self, kind: str, **values: Any) -> None:
         write_line(json_line({"type": kind, **values}))
-
-
-async def end_of(ws: WebSocket) -> ConnectionClosed:
-    """Wait until a connection is gone, all of whose messages have been received."""
-    await ws.wait_closed()
-    try:
-        message = await ws.recv()
-    except ConnectionClosed as end:
-        return end
-    raise AssertionError(f"{message!r} after the end")
-
-
-def status_of(end: ConnectionClosed) -> int:
-    """Return the exit status for a connection that was open."""
-    return 0 if end.code in (1000, 1001, 1005) else EXIT_FAILED
-
-
-def describe_close(end: ConnectionClosed) -> str:
-    """Return how a connection ended, in one line."""
-    if end.received is None and end.sent is None:
-        return "the connection was cut off"
-    if end.received is None:
-        return f"this side closed the connection with {escape(str(end.sent))}, without an answer"
-    who = "the server" if end.received_first else "this side"
-    return f"{who} closed the connection with {escape(str(end.received))}"
 
 
 def message_lines(message: str | bytes) -> list[str]:

@@ -10,9 +10,10 @@ from contextlib import suppress
 from ...aio.client import connect
 from ...aio.websocket import WebSocket
 from ...exceptions import ConnectionClosed
+from ..ending import describe_close, end_of, status_of
 from ..exits import UsageError, fail
 from ..failure import CONNECT_ERRORS, explain
-from .events import Events, describe_close, end_of, status_of
+from .events import Events
 from .stdin import read_lines
 
 __all__ = ["converse"]

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections import deque
+from functools import partial
 from types import FrameType
 from typing import Any, Final
 
@@ -36,7 +37,7 @@ class _Woken(BaseException):
 class Prompt:
     """``with Prompt() as prompt``, in the main thread; ``show`` and ``end`` go from any other.
 
-    There somebody has to call ``wake`` again and again, and no more at the end of the ``with``.
+    Another has to call ``wake`` all the time, but no more at the end of the ``with``.
     """
 
     def __init__(self) -> None:
@@ -80,9 +81,10 @@ class Prompt:
     def wake(self) -> None:
         """Have what waits printed, if the main thread waits for keys.
 
-        In vain just before ``input`` begins to wait, so once is not enough.
+        To be called again and again, whether something waits or not: a signal that comes just
+        before ``input`` begins to wait does not end it, be it this one or Ctrl-C's.
         """
-        if _WAKE is not None and self._is_reading and self._has_news():
+        if _WAKE is not None and self._is_reading:
             signal.pthread_kill(self._main, _WAKE)
 
     def _has_news(self) -> bool:
@@ -106,8 +108,8 @@ class Prompt:
     def _input(self) -> str | None:
         """Return what is typed, None if something is to be printed before."""
         if readline is not None:
-            unfinished = self._unfinished
-            readline.set_startup_hook(lambda: readline.insert_text(unfinished))
+            # No function of Python's: readline would drop what a signal raises in it.
+            readline.set_startup_hook(partial(readline.insert_text, self._unfinished))
         self._unfinished = ""
         typed: list[str] = []
         try:

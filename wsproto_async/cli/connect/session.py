@@ -10,11 +10,12 @@ from typing import Final
 from ...aio.client import connect
 from ...aio.websocket import WebSocket
 from ...exceptions import ConcurrencyError, ConnectionClosed
+from ..ending import describe_close, end_of, status_of
 from ..exits import EXIT_INTERRUPTED, fail
 from ..failure import CONNECT_ERRORS, explain
 from ..text import duration, escape
 from .background import Background
-from .events import describe_close, end_of, message_lines, status_of
+from .events import message_lines
 from .prompt import Prompt
 
 __all__ = ["interact"]
