@@ -32,8 +32,6 @@ def explain(error: Exception, url: str) -> tuple[str, int]:
             return f"the handshake with {uri.authority} failed: {escape(str(error))}", EXIT_REFUSED
         case ssl.SSLError():
             return f"TLS with {uri.authority} failed: {tls_text(error)}", EXIT_TLS
-        case TimeoutError():
-            return f"{uri.authority} cannot be reached: {error}", EXIT_UNREACHABLE
         case socket.gaierror():
             text = f"there is no address for its name: {error.strerror}"
             return f"{uri.authority} cannot be reached: {text}", EXIT_UNREACHABLE
@@ -47,6 +45,8 @@ def os_text(error: OSError) -> str:
     """Return what a network's error says, in the same words from every event loop."""
     if isinstance(error, ConnectionRefusedError):
         return "nothing listens there (connection refused)"
+    if isinstance(error, TimeoutError) and not error.errno:
+        return str(error) or "no answer in time"
     return os.strerror(error.errno) if error.errno else str(error)
 
 

@@ -14,6 +14,7 @@ from ..build import compiled
 from . import serve
 from .bench import command as bench
 from .connect import command as connect
+from .doctor import command as doctor
 from .exits import EXIT_INTERRUPTED, EXIT_PIPE, EXIT_USAGE, STATUSES, UsageError, fail
 
 __all__ = ["main"]
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (serve, connect, bench):
+    for command in (serve, connect, bench, doctor):
         command.add_to(commands)
     options = parser.parse_args(arguments)
     try:

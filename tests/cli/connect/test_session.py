@@ -211,7 +211,7 @@ def test_keys_that_end_it(terminal: Callable, talker: Talker) -> None:
     there.wait_for("not sent")
     there.type("\x03")
     there.wait_for("* this side closed the connection with 1001 (going away)\r\n")
-    assert there.end() == 130
+    assert there.end() == 130, there.shown[-800:]
     assert "Traceback" not in there.shown
     assert talker.ws.close_code == 1001
 
@@ -239,4 +239,4 @@ def test_many_messages_at_once(terminal: Callable, talker: Talker) -> None:
     for number in range(3000):
         there.wait_for(f"< message {number}\r\n")
     there.process.send_signal(signal.SIGINT)
-    assert there.end() == 130
+    assert there.end() == 130, there.shown[-800:]

@@ -45,23 +45,25 @@ class Prompt:
         self._main = threading.get_ident()
         self._is_reading = False
         self._is_ended = False
+        self._is_interrupted = False
         self._unfinished = ""
         self._typed: list[str] = []
         self._has_escapes = os.environ.get("TERM", "dumb") != "dumb"
-        self._previous: Any = None
+        self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Prompt:
         if readline is not None:
             readline.clear_history()
             for line in read_history(history_file()):
                 readline.add_history(line)
+        self._previous[signal.SIGINT] = signal.signal(signal.SIGINT, self._interrupt)
         if _WAKE is not None:
-            self._previous = signal.signal(_WAKE, self._interrupt)
+            self._previous[_WAKE] = signal.signal(_WAKE, self._woken)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if _WAKE is not None:
-            signal.signal(_WAKE, self._previous)
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
         add_to_history(history_file(), self._typed)
         self._print_waiting()
 
@@ -87,9 +89,6 @@ class Prompt:
         if _WAKE is not None and self._is_reading:
             signal.pthread_kill(self._main, _WAKE)
 
-    def _has_news(self) -> bool:
-        return bool(self._waiting) or self._is_ended
-
     def read(self) -> str | None:
         """Return the next line that is typed, None after ``end``.
 
@@ -97,6 +96,8 @@ class Prompt:
         """
         while True:
             self._print_waiting()
+            if self._is_interrupted:
+                raise KeyboardInterrupt
             if self._is_ended:
                 return None
             line = self._input()
@@ -118,19 +119,29 @@ class Prompt:
             typed.extend(map(input, (_PROMPT,)))
             self._is_reading = False
         except _Woken:
-            self._clear_line()
+            if self._is_interrupted:
+                write_line("")
+            else:
+                self._clear_line()
         except BaseException:
             self._is_reading = False
             write_line("")
             raise
         return typed[0] if typed else None
 
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self._is_reading and self._has_news():
+    def _woken(self, number: int, frame: FrameType | None) -> None:
+        if self._is_reading and (self._waiting or self._is_ended or self._is_interrupted):
             self._is_reading = False
             if readline is not None:
                 self._unfinished = readline.get_line_buffer()
             raise _Woken
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        # With an exception of its own in the air, input() would take that of another signal for a
+        # fault of the interpreter: so only one signal's handler raises there, the next to come.
+        if not self._is_reading or _WAKE is None:
+            raise KeyboardInterrupt
+        self._is_interrupted = True
 
     def _clear_line(self) -> None:
         """Erase the prompt and what stands there, on as many rows as it takes."""
