@@ -140,9 +140,9 @@ def raw_server(beside: Beside) -> Iterator[Callable[..., int]]:
                 tasks.add(asyncio.current_task())
                 with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
                     await talk(reader, writer)
-                writer.close()
-                with suppress(OSError):
+                    writer.close()
                     await writer.wait_closed()
+                writer.close()
 
             async def start() -> asyncio.Server:
                 return await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)

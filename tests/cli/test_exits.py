@@ -9,7 +9,7 @@ import pytest
 
 from wsproto_async.cli import exits
 
-COMMANDS = ["bench", "connect"]
+COMMANDS = ["bench", "connect", "doctor"]
 
 
 def test_every_status_is_told(run: Callable) -> None:

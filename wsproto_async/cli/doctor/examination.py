@@ -69,7 +69,7 @@ async def _examine_one(
             await talk(report, streams, offer.connection, patience)
         return target
     finally:
-        await streams.close()
+        streams.close()
 
 
 def _find_proxy(report: Report, wanted: str | bool | None, uri: WebSocketURI) -> ProxyURI | None:

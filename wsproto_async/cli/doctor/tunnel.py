@@ -42,7 +42,7 @@ async def open_tunnel(
         seconds = perf_counter() - start
         report.ok("proxy", f"opened a tunnel to {uri.host}:{uri.port}", seconds)
     except BaseException:
-        await streams.close()
+        streams.close()
         raise
     return streams
 
