@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -13,8 +14,15 @@ COMMANDS = ["bench", "connect", "doctor"]
 
 
 def test_every_status_is_told(run: Callable) -> None:
-    told = set(map(int, re.findall(r"^  (\d+) ", run("--help").out, re.MULTILINE)))
-    assert told == {0} | {value for name, value in vars(exits).items() if name.startswith("EXIT_")}
+    """By ``--help`` and by the documentation, in the same words."""
+    told = dict(re.findall(r"^  (\d+) +(.*)$", run("--help").out, re.MULTILINE))
+    statuses = {value for name, value in vars(exits).items() if name.startswith("EXIT_")}
+    assert set(map(int, told)) == {0} | statuses
+    page = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text(encoding="utf-8")
+    written = dict(re.findall(r"^\| (\d+) \| (.*) \|$", page, re.MULTILINE))
+    assert told.keys() == written.keys()
+    for status, text in told.items():
+        assert written[status].replace("`", "").startswith(text)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
