@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -23,8 +24,24 @@ def url(echo_port: int) -> str:
     return f"ws://127.0.0.1:{echo_port}/"
 
 
-def test_lines_are_messages(run: Callable, url: str) -> None:
-    outcome = run("connect", url, "--linger", "0.2", stdin=b"hello\r\n\nG\xc3\xbc\xc3\x9fe\nlast")
+@pytest.fixture
+def echoing(server: Callable) -> Callable[[int], str]:
+    """Start a server that returns so many messages, and then closes."""
+
+    def echoing(count: int) -> str:
+        async def handler(ws: WebSocket) -> None:
+            for _ in range(count):
+                await ws.send(await ws.recv())
+
+        return f"ws://127.0.0.1:{server(handler)}/"
+
+    return echoing
+
+
+def test_lines_are_messages(run: Callable, echoing: Callable) -> None:
+    outcome = run(
+        "connect", echoing(4), "--linger", "inf", stdin=b"hello\r\n\nG\xc3\xbc\xc3\x9fe\nlast"
+    )
     assert outcome == (0, "hello\n\nGüße\nlast\n", "")
 
 
@@ -61,9 +78,9 @@ def test_events_are_objects(run: Callable, server: Callable) -> None:
     ]
 
 
-def test_lines_are_binary(run: Callable, url: str) -> None:
-    options = ("--hex", "--json-lines", "--linger", "0.2")
-    status, out, _ = run("connect", url, *options, stdin=b"00 01FF\n\n")
+def test_lines_are_binary(run: Callable, echoing: Callable) -> None:
+    options = ("--hex", "--json-lines", "--linger", "inf")
+    status, out, _ = run("connect", echoing(2), *options, stdin=b"00 01FF\n\n")
     assert status == 0
     assert [each.get("data") for each in objects(out)[1:-1]] == ["AAH/", ""]
 
@@ -110,16 +127,14 @@ def test_it_waits_for_answers(run: Callable, server: Callable) -> None:
     """As long as they come, each within the time."""
 
     async def handler(ws: WebSocket) -> None:
-        import asyncio
-
         await ws.recv()
         for number in range(4):
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)
             await ws.send(str(number))
         await ws.wait_closed()
 
     url = f"ws://127.0.0.1:{server(handler)}/"
-    assert run("connect", url, "--linger", "0.25", stdin=b"x\n").out == "0\n1\n2\n3\n"
+    assert run("connect", url, "--linger", "0.6", stdin=b"x\n").out == "0\n1\n2\n3\n"
     assert run("connect", url, "--linger", "0", stdin=b"x\n").out == ""
 
 
@@ -176,11 +191,12 @@ def test_nobody_reads(
 
 
 def test_a_terminal_of_another_encoding(
-    monkeypatch: pytest.MonkeyPatch, run: Callable, url: str, tmp_path: object
+    monkeypatch: pytest.MonkeyPatch, run: Callable, echoing: Callable, tmp_path: object
 ) -> None:
     with open(f"{tmp_path}/out", "w+", encoding="latin-1") as output:
         assert isinstance(output, TextIOWrapper)
         monkeypatch.setattr(sys, "stdout", output)
-        assert run("connect", url, "--linger", "0.2", stdin="ü世\n".encode()).status == 0
+        url = echoing(1)
+        assert run("connect", url, "--linger", "inf", stdin="ü世\n".encode()).status == 0
         output.seek(0)
         assert output.read() == "ü\\u4e16\n"
