@@ -7,6 +7,7 @@ credentials reach the other.
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from typing import cast
 
@@ -18,7 +19,7 @@ from .dial import dial
 from .protocol import WebSocketProtocol
 from .stream import StreamProtocol
 
-__all__ = ["connect_through"]
+__all__ = ["connect_socks", "connect_through"]
 
 _NO_TIMEOUT = 1e9  # seconds: python-socks wants a number; connect() has the timeout
 
@@ -35,18 +36,18 @@ async def connect_through(
     Raises OSError if the proxy cannot be reached, and ProxyError.
     """
     if proxy.is_socks:
-        await _connect_through_socks(proxy, uri, protocol, tls, local_addr)
+        await attach_client(await connect_socks(proxy, uri, local_addr), protocol, tls)
     else:
         await _connect_through_http(proxy, uri, protocol, tls, local_addr)
 
 
-async def _connect_through_socks(
-    proxy: ProxyURI,
-    uri: WebSocketURI,
-    protocol: WebSocketProtocol,
-    tls: ClientTLS | None,
-    local_addr: tuple[str, int] | None,
-) -> None:
+async def connect_socks(
+    proxy: ProxyURI, uri: WebSocketURI, local_addr: tuple[str, int] | None
+) -> socket.socket:
+    """Return a socket that a SOCKS proxy has connected to the server of ``uri``.
+
+    Raises as ``connect_through`` does, and ImportError without the extra ``socks``.
+    """
     try:
         import python_socks
         from python_socks.async_.asyncio import Proxy
@@ -56,10 +57,9 @@ async def _connect_through_socks(
     user, password = proxy.credentials or (None, None)
     client = Proxy(kind, proxy.host, proxy.port, user, password, rdns=proxy.resolves)
     try:
-        sock = await client.connect(uri.host, uri.port, timeout=_NO_TIMEOUT, local_addr=local_addr)
+        return await client.connect(uri.host, uri.port, timeout=_NO_TIMEOUT, local_addr=local_addr)
     except python_socks.ProxyError as exc:
         raise ProxyError(f"SOCKS proxy: {exc}") from exc
-    await attach_client(sock, protocol, tls)
 
 
 async def _connect_through_http(

@@ -3,28 +3,67 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
+from typing import NoReturn
 
 from ..build import compiled
 from . import serve
+from .bench import command as bench
+from .connect import command as connect
+from .doctor import command as doctor
+from .exits import EXIT_INTERRUPTED, EXIT_PIPE, EXIT_USAGE, STATUSES, UsageError, fail
 
 __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the command line asks for, and return the exit status.
+    """Do what the command line asks for, and return the exit status, one of ``--help``'s.
 
-    0: stopped by a signal. 1: it failed. 2: what it asks for is wrong, or is not there.
+    Raises SystemExit for wrong arguments, ``--help`` and ``--version``.
     """
-    parser = argparse.ArgumentParser(
-        prog="wsproto-async", description="WebSocket servers for asyncio."
+    parser = _Parser(
+        prog="wsproto-async",
+        description="WebSocket servers for asyncio, and clients to try them with.",
+        epilog=STATUSES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=_version())
-    serve.add_to(parser.add_subparsers(title="commands", required=True, metavar="COMMAND"))
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in (serve, connect, bench, doctor):
+        command.add_to(commands)
     options = parser.parse_args(arguments)
-    status: int = options.command(options)
+    try:
+        status: int = options.command(options)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except UsageError as exc:
+        return fail(str(exc), EXIT_USAGE)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        _drop_output()
+        return EXIT_PIPE
     return status
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong; ``--help`` has the rest."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_USAGE, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def _drop_output() -> None:
+    """Keep Python from complaining at its end that nobody reads what is left."""
+    with suppress(OSError, ValueError):
+        output = sys.stdout.fileno()
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, output)
+        os.close(nothing)
 
 
 def _version() -> str:

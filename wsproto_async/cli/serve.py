@@ -6,9 +6,7 @@ import argparse
 import logging
 import os
 import ssl
-import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,9 +16,10 @@ from ..aio.server import Handler
 from ..aio.websocket import WebSocket
 from ..exceptions import BrokerError
 from ..status import Status
-from ..workers.process import EXIT_USAGE
-from ..workers.run import LONGEST, run_loaded
+from ..workers.run import run_loaded
 from . import application
+from .exits import EXIT_FAILED, EXIT_USAGE, fail
+from .numbers import number, seconds
 
 __all__ = ["add_to"]
 
@@ -74,7 +73,7 @@ def add_to(commands: Any) -> None:
     add = group.add_argument
     add(
         "--port",
-        type=_number(int, 0, 65535),
+        type=number(int, 0, 65535),
         metavar="N",
         help="0 picks a free one, the log tells which",
     )
@@ -85,17 +84,17 @@ def add_to(commands: Any) -> None:
 
     group = parser.add_argument_group("processes; times are in seconds")
     add = group.add_argument
-    add("--workers", type=_number(int, 1), default=1, metavar="N", help="default 1")
+    add("--workers", type=number(int, 1), default=1, metavar="N", help="default 1")
     add(
         "--grace",
-        type=_seconds(0),
+        type=seconds(0),
         default=10,
         metavar="S",
         help="for handlers to end, default 10",
     )
     add(
         "--heartbeat-timeout",
-        type=_seconds(2),
+        type=seconds(2),
         default=30,
         metavar="S",
         help="a worker whose event loop stands still for so long is replaced, default 30",
@@ -122,15 +121,15 @@ def add_to(commands: Any) -> None:
         metavar="ORIGIN",
         help="pages that may connect; may be repeated",
     )
-    add("--max-size", type=_number(int, 0), metavar="N", help="bytes in a message, default 1 MiB")
+    add("--max-size", type=number(int, 0), metavar="N", help="bytes in a message, default 1 MiB")
     add(
         "--max-connections",
-        type=_number(int, 1),
+        type=number(int, 1),
         metavar="N",
         help="of each worker, default 65536",
     )
-    add("--ping-interval", type=_seconds(0.001), metavar="S", help="default 20")
-    add("--ping-timeout", type=_seconds(0.001), metavar="S", help="default 20")
+    add("--ping-interval", type=seconds(0.001), metavar="S", help="default 20")
+    add("--ping-timeout", type=seconds(0.001), metavar="S", help="default 20")
     add("--liveness", metavar="PATH", help="answers 200 while the event loop runs")
     add("--readiness", metavar="PATH", help="answers 200 while connections are accepted, else 503")
 
@@ -147,31 +146,13 @@ def add_to(commands: Any) -> None:
     )
 
 
-def _number(
-    kind: Callable[[str], Any], least: float, most: float | None = None
-) -> Callable[[str], Any]:
-    def parse(text: str) -> Any:
-        value = kind(text)
-        if not value >= least or (most is not None and value > most):
-            wanted = f"at least {least:g}" if most is None else f"from {least:g} to {most:g}"
-            raise argparse.ArgumentTypeError(f"must be {wanted}")
-        return value
-
-    parse.__name__ = kind.__name__  # for argparse's messages
-    return parse
-
-
-def _seconds(least: float) -> Callable[[str], Any]:
-    return _number(float, least, LONGEST)
-
-
 def _serve(arguments: argparse.Namespace) -> int:
     if arguments.uds is not None and (arguments.port is not None or arguments.host):
-        return _fail("--uds takes the place of --port and --host", EXIT_USAGE)
+        return fail("--uds takes the place of --port and --host", EXIT_USAGE)
     if arguments.keyfile is not None and arguments.certfile is None:
-        return _fail("--keyfile needs --certfile", EXIT_USAGE)
+        return fail("--keyfile needs --certfile", EXIT_USAGE)
     if arguments.uds is None and arguments.port is None and "LISTEN_FDS" not in os.environ:
-        return _fail("--port or --uds is needed", EXIT_USAGE)
+        return fail("--port or --uds is needed", EXIT_USAGE)
     logging.basicConfig(
         level=arguments.log_level.upper(),
         format="%(asctime)s %(process)d %(levelname)s %(message)s",
@@ -181,16 +162,16 @@ def _serve(arguments: argparse.Namespace) -> int:
         options |= _status_of(arguments)
         serve(WebSocket.wait_closed, arguments.port, **options)  # raises here, not in each worker
     except (TypeError, ValueError, ImportError) as exc:
-        return _fail(str(exc), EXIT_USAGE)
+        return fail(str(exc), EXIT_USAGE)
     except OSError as exc:
-        return _fail(f"no token in {arguments.status_token}: {exc.strerror or exc}", EXIT_USAGE)
+        return fail(f"no token in {arguments.status_token}: {exc.strerror or exc}", EXIT_USAGE)
     file: SocketFile | None = None
     try:
         if arguments.uds is not None:
             options["sock"] = bind_unix(arguments.uds)
             file = SocketFile(arguments.uds)
     except OSError as exc:
-        return _fail(f"cannot listen at {arguments.uds}: {exc.strerror or exc}", 1)
+        return fail(f"cannot listen at {arguments.uds}: {exc.strerror or exc}", EXIT_FAILED)
     try:
         run_loaded(
             lambda: _load(arguments),
@@ -201,11 +182,11 @@ def _serve(arguments: argparse.Namespace) -> int:
             **options,
         )
     except BrokerError as exc:
-        return _fail(str(exc), 1)
+        return fail(str(exc), EXIT_FAILED)
     except OSError as exc:
-        return _fail(f"cannot listen: {exc.strerror or exc}", 1)
+        return fail(f"cannot listen: {exc.strerror or exc}", EXIT_FAILED)
     except UnicodeError:  # a label over 63 characters, for one
-        return _fail("cannot listen: that is no name of a host", EXIT_USAGE)
+        return fail("cannot listen: that is no name of a host", EXIT_USAGE)
     finally:
         if file is not None:
             file.close()
@@ -238,10 +219,10 @@ def _load(arguments: argparse.Namespace) -> tuple[Handler, dict[str, Any]]:
         handler = application.load(arguments.handler)
         more = {} if arguments.certfile is None else {"ssl": _context(arguments)}
     except application.NotThere as exc:
-        raise SystemExit(_fail(str(exc), EXIT_USAGE)) from None
+        raise SystemExit(fail(str(exc), EXIT_USAGE)) from None
     except Exception:
         traceback.print_exc()
-        raise SystemExit(1) from None
+        raise SystemExit(EXIT_FAILED) from None
     return handler, more
 
 
@@ -257,8 +238,3 @@ def _context(arguments: argparse.Namespace) -> ssl.SSLContext:
             f"no certificate and key in {what}: {exc.strerror or exc}"
         ) from None
     return context
-
-
-def _fail(why: str, status: int) -> int:
-    print(f"wsproto-async: error: {why}", file=sys.stderr)
-    return status

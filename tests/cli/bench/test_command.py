@@ -1,0 +1,210 @@
+"""``wsproto-async bench`` against servers that echo, and others."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wsproto_async import WebSocket
+from wsproto_async.cli.bench import load as load_module
+
+QUICK = ("--duration", "0.3", "--connections", "3")
+
+
+@pytest.fixture
+def bench(run: Callable) -> Callable[..., Any]:
+    """Run it with ``--json``, and give the status and the object."""
+
+    def bench(port: int, *arguments: str) -> tuple[int, dict[str, Any]]:
+        status, out, err = run("bench", f"ws://127.0.0.1:{port}/", "--json", *arguments)
+        assert err == ""
+        return status, json.loads(out)
+
+    return bench
+
+
+def test_the_report(run: Callable, echo_port: int) -> None:
+    status, out, err = run("bench", f"ws://127.0.0.1:{echo_port}/", *QUICK)
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == (
+        f"ws://127.0.0.1:{echo_port}/: 3 connections, 64 bytes of binary, up to 1 in flight, 0.3 s"
+    )
+    assert re.fullmatch(r"messages/s   [1-9][\d,]*", lines[2])
+    assert lines[4] == "errors       0"
+    assert out.isprintable() or out.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("is_text", [False, True])
+def test_messages_are_what_was_asked_for(bench: Callable, server: Callable, is_text: bool) -> None:
+    received: set[tuple[type, int]] = set()
+
+    async def handler(ws: WebSocket) -> None:
+        async for message in ws:
+            received.add((type(message), len(message)))
+            await ws.send(message)
+
+    arguments = ("--size", "77", *(["--text"] if is_text else []))
+    status, found = bench(server(handler), *QUICK, *arguments)
+    assert (status, found["errors"]) == (0, {})
+    assert received == {(str if is_text else bytes, 77)}
+    assert found["messages"] > 0
+    assert (found["connections"], found["size"], found["text"]) == (3, 77, is_text)
+    assert found["unanswered"] == 3
+    assert found["bytes_per_second"] == found["messages_per_second"] * 77
+
+
+@pytest.mark.parametrize("size", [0, 2_000_000])
+def test_sizes(bench: Callable, server: Callable, interrupt: Callable, size: int) -> None:
+    async def handler(ws: WebSocket) -> None:
+        await ws.send(await ws.recv())
+        await ws.recv()  # the next one, for which there was an echo
+        interrupt()
+        await ws.wait_closed()
+
+    port = server(handler, max_size=None)
+    options = ("--size", str(size), "--connections", "1", "--duration", "60")
+    status, found = bench(port, *options)
+    assert (status, found["messages"], found["errors"]) == (130, 1, {})
+
+
+def test_so_many_are_in_flight(bench: Callable, server: Callable) -> None:
+    counts: Counter[WebSocket] = Counter()
+
+    async def handler(ws: WebSocket) -> None:
+        async for _ in ws:
+            counts[ws] += 1
+
+    status, found = bench(server(handler), *QUICK, "--in-flight", "7")
+    assert list(counts.values()) == [7, 7, 7]
+    assert (status, found["messages"], found["unanswered"]) == (1, 0, 21)
+
+
+def test_a_rate(bench: Callable, echo_port: int) -> None:
+    """So many are due, over all connections together, and none is sent before that."""
+    status, found = bench(echo_port, *QUICK, "--rate", "100")
+    assert (status, found["rate"], found["in_flight"]) == (0, 100, 1000)
+    due = found["messages"] + found["unanswered"] + found["unsent"]
+    assert abs(due - found["duration"] * 100) <= 1
+
+
+def test_latency_counts_from_when_it_was_due(
+    bench: Callable, server: Callable, interrupt: Callable
+) -> None:
+    """A server that stands still for a time makes all wait that were due meanwhile."""
+
+    async def handler(ws: WebSocket) -> None:
+        await ws.send(await ws.recv())
+        await asyncio.sleep(0.2)
+        for _ in range(20):
+            await ws.send(await ws.recv())
+        await ws.recv()
+        interrupt()
+        await ws.wait_closed()
+
+    arguments = ("--connections", "1", "--duration", "60", "--rate", "200", "--in-flight", "1")
+    status, found = bench(server(handler), *arguments)
+    assert (status, found["messages"]) == (130, 21)
+    # One alone was on its way meanwhile: in a closed loop, it would be the only slow one.
+    slow = [size for low, _, size in found["latency"]["histogram"] if low > 0.09]
+    assert sum(slow) == 20
+
+
+def test_answers_that_are_none(bench: Callable, server: Callable) -> None:
+    async def handler(ws: WebSocket) -> None:
+        await ws.send("welcome")
+        async for message in ws:
+            await ws.send(message)
+
+    status, found = bench(server(handler), *QUICK)
+    assert (status, found["errors"]) == (1, {"a message that is no echo": 3})
+    assert found["messages"] > 0
+
+
+@pytest.mark.parametrize("rate", [[], ["--rate", "1000"]])
+def test_connections_that_are_lost(bench: Callable, server: Callable, rate: list[str]) -> None:
+    async def handler(ws: WebSocket) -> None:
+        await ws.send(await ws.recv())
+        await ws.recv()
+        await ws.close(1011, "\x1b[2J")
+
+    status, found = bench(server(handler), "--connections", "3", "--duration", "60", *rate)
+    text = r"the server closed the connection with 1011 (internal error) \x1b[2J"
+    assert (status, found["errors"]) == (1, {text: 3})
+    assert found["duration"] < 60
+
+
+def test_some_connections_are_refused(
+    bench: Callable, server: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load_module, "_OPENING", 1)
+
+    async def echo(ws: WebSocket) -> None:
+        async for message in ws:
+            await ws.send(message)
+
+    status, found = bench(server(echo, max_connections=2), *QUICK)
+    ((text, count),) = found["errors"].items()
+    assert (status, count, found["connections"]) == (1, 1, 2)
+    assert text.startswith("the server answered 503 Service Unavailable instead of 101")
+
+
+def test_no_server(run: Callable, closed_port: int) -> None:
+    status, out, err = run("bench", f"ws://127.0.0.1:{closed_port}/", *QUICK)
+    assert (status, out) == (3, "")
+    assert err.count("\n") == 1 and "connection refused" in err
+
+
+def test_ctrl_c_ends_it_with_a_report(
+    bench: Callable, server: Callable, interrupt: Callable
+) -> None:
+    async def handler(ws: WebSocket) -> None:
+        for _ in range(5):
+            await ws.send(await ws.recv())
+        interrupt()
+        async for message in ws:
+            await ws.send(message)
+
+    status, found = bench(server(handler), "--duration", "60", "--connections", "1")
+    assert (status, found["interrupted"], found["errors"]) == (130, True, {})
+    assert found["messages"] >= 5
+
+
+def test_ctrl_c_while_it_connects(run: Callable, raw_server: Callable, interrupt: Callable) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        interrupt()
+        await reader.read()
+
+    port = raw_server(talk)
+    assert run("bench", f"ws://127.0.0.1:{port}/", "--connections", "1") == (130, "", "")
+
+
+def test_a_picture(run: Callable, echo_port: int, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "picture.png"
+    url = f"ws://127.0.0.1:{echo_port}/"
+    assert run("bench", url, *QUICK, "--png", str(path)).status == 0
+    assert path.read_bytes().startswith(b"\x89PNG\r\n")
+    assert run("bench", url, *QUICK, "--png", str(tmp_path)) == (
+        2,
+        "",
+        f"wsproto-async: error: cannot write {tmp_path}: Is a directory\n",
+    )
+
+
+def test_no_matplotlib(run: Callable, closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert run("bench", f"ws://127.0.0.1:{closed_port}/", "--png", "x.png") == (
+        2,
+        "",
+        "wsproto-async: error: --png needs matplotlib: pip install matplotlib\n",
+    )

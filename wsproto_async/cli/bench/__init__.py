@@ -1,0 +1,1 @@
+"""``wsproto-async bench``: how many messages an echo server returns, and how soon."""

@@ -1,0 +1,1 @@
+"""``wsproto-async connect``: talk to a server, by hand or from a script."""

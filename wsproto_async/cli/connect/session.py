@@ -1,0 +1,146 @@
+"""Talking to a server at a terminal: lines that are sent, and commands that begin with ``/``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from ...aio.client import connect
+from ...aio.websocket import WebSocket
+from ...exceptions import ConcurrencyError, ConnectionClosed
+from ..ending import describe_close, end_of, status_of
+from ..exits import EXIT_INTERRUPTED, fail
+from ..failure import CONNECT_ERRORS, explain
+from ..text import duration, escape
+from .background import Background
+from .events import message_lines
+from .prompt import Prompt
+
+__all__ = ["interact"]
+
+_HELP: Final = """\
+* /ping [TEXT]            measure the round-trip time
+* /binary HEX             send a binary message: /binary 00 ff 7f
+* /close [CODE] [REASON]  close the connection, with 1000 by default, and end
+* /help                   this list
+* //TEXT                  send text that begins with /
+* Everything else is sent as it is. Ctrl-D closes the connection, Ctrl-C too, with 1001."""
+
+_BACKLOG: Final = 1000  # lines that wait for the terminal before the server has to
+_PAUSE: Final = 0.05  # seconds
+
+
+def interact(opening: Callable[[], connect], url: str) -> int:
+    """Connect and talk until the connection ends; return the exit status."""
+    with Prompt() as prompt, Background() as background:
+
+        async def open_connection() -> WebSocket:
+            return await opening()
+
+        try:
+            ws = background.run(open_connection())
+        except CONNECT_ERRORS as exc:
+            return fail(*explain(exc, url))
+        return _Session(ws, background, prompt).run()
+
+
+class _Session:
+    def __init__(self, ws: WebSocket, background: Background, prompt: Prompt) -> None:
+        self._ws = ws
+        self._background = background
+        self._prompt = prompt
+        self._end: ConnectionClosed | None = None
+        self._is_closed_by_user = False
+        self._has_room = asyncio.Event()
+
+    def run(self) -> int:
+        self._prompt.show(f"* {self._connected()}; /help lists the commands")
+        self._background.start(self._receive())
+        self._background.start(self._wake())
+        try:
+            while self._end is None or self._prompt.backlog:
+                try:
+                    line = self._prompt.read()
+                    if line is not None:
+                        self._take(line)
+                except (ValueError, ConcurrencyError) as exc:
+                    self._prompt.show(f"* {escape(str(exc))}")
+                except ConnectionClosed:
+                    continue  # what there is to tell of it comes at the end
+        except EOFError:
+            self._background.run(self._ws.close())
+            return 0
+        except KeyboardInterrupt:
+            self._background.run(self._ws.close(1001))
+            return EXIT_INTERRUPTED
+        if self._is_closed_by_user and self._end.received is not None:
+            return 0  # whatever the code
+        return status_of(self._end)
+
+    def _connected(self) -> str:
+        agreed = ["connected"]
+        if self._ws.subprotocol is not None:
+            agreed.append(f"subprotocol {escape(self._ws.subprotocol)}")
+        assert self._ws.response is not None
+        if extensions := self._ws.response.headers.get("Sec-WebSocket-Extensions"):
+            agreed.append(escape(extensions))
+        return ", ".join(agreed)
+
+    def _take(self, line: str) -> None:
+        """Do what a line asks for; raises ValueError if that cannot be."""
+        command, _, rest = line.partition(" ")
+        rest = rest.strip()
+        match command:
+            case "/help":
+                self._prompt.show(*_HELP.split("\n"))
+            case "/ping":
+                self._background.start(self._ping(rest))
+            case "/binary":
+                self._send(bytes.fromhex(rest))
+            case "/close":
+                code, _, reason = rest.partition(" ")
+                if code and not (code.isascii() and code.isdigit()):
+                    raise ValueError(f"{code} is no close code")
+                self._background.run(self._ws.close(int(code or 1000), reason.strip()))
+                self._is_closed_by_user = True
+            case _ if command.startswith("//"):
+                self._send(line[1:])
+            case _ if command.startswith("/"):
+                raise ValueError(f"no command {command}: /help lists them, /{line} sends it")
+            case _:
+                self._send(line)
+
+    def _send(self, message: str | bytes) -> None:
+        self._background.run(self._ws.send(message))
+
+    async def _ping(self, text: str) -> None:
+        try:
+            latency = await (await self._ws.ping(text or None))
+        except ConnectionClosed:
+            return
+        except (ValueError, ConcurrencyError) as exc:
+            self._prompt.show(f"* {exc}")
+        else:
+            self._prompt.show(f"* pong after {duration(latency)}")
+
+    async def _receive(self) -> None:
+        with suppress(ConnectionClosed):
+            while True:
+                first, *others = message_lines(await self._ws.recv())
+                self._prompt.show(f"< {first}", *(f"  {line}" for line in others))
+                if self._prompt.backlog > _BACKLOG:
+                    self._has_room.clear()
+                    await self._has_room.wait()
+        end = await end_of(self._ws)
+        self._prompt.show(f"* {describe_close(end)}")
+        self._end = end
+        self._prompt.end()
+
+    async def _wake(self) -> None:
+        while True:
+            await asyncio.sleep(_PAUSE)
+            self._prompt.wake()
+            if self._prompt.backlog <= _BACKLOG:
+                self._has_room.set()

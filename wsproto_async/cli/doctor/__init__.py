@@ -1,0 +1,1 @@
+"""``wsproto-async doctor``: a handshake step by step, and what keeps it from succeeding."""
