@@ -9,7 +9,6 @@ many waits in an outbox then, and when the gate opens it and those in line take 
 from __future__ import annotations
 
 import asyncio
-from time import monotonic
 from typing import Final
 
 from ..sansio.connection import Connection
@@ -238,7 +237,7 @@ class Sender:
         if self.outbox is None:
             self.outbox = Outbox(self.outbox_limit(), owner)
         held = self.buffered_amount() - self.outbox.size
-        self.outbox.put(frame, policy, held, monotonic())
+        self.outbox.put(frame, policy, held, asyncio.get_running_loop().time())
 
     def outbox_limit(self) -> int:
         """Return how many bytes may wait for the peer in all, if nobody says otherwise."""
@@ -247,9 +246,11 @@ class Sender:
     def drain(self) -> None:
         """Send what waits in the outbox, as far as the peer takes it."""
         outbox = self.outbox
+        if outbox is None:
+            return
         connection = self._connection
-        now = monotonic()
-        while outbox is not None and not (self.is_gate_shut or connection.sending_message):
+        now = asyncio.get_running_loop().time()
+        while not (self.is_gate_shut or connection.sending_message):
             if connection.state is not OPEN:
                 break
             size = 0
@@ -266,7 +267,7 @@ class Sender:
         """Let what waits in the outbox go before the Close frame that follows."""
         outbox, self.outbox = self.outbox, None
         if outbox is not None and not self._connection.sending_message:
-            now = monotonic()
+            now = asyncio.get_running_loop().time()
             while (frame := outbox.take(now)) is not None:
                 self._connection.send_frame(frame)
 
