@@ -5,6 +5,7 @@ Two modules are imported by themselves, since they need the extra ``testing``:
 """
 
 from .clock import VirtualClockLoop, virtual_clock
+from .conformance import Finding, check_server
 from .direction import Direction
 from .link import Link
 from .pair import connected_pair
@@ -12,10 +13,12 @@ from .server import MemoryServer, Pair, serve_in_memory
 
 __all__ = [
     "Direction",
+    "Finding",
     "Link",
     "MemoryServer",
     "Pair",
     "VirtualClockLoop",
+    "check_server",
     "connected_pair",
     "serve_in_memory",
     "virtual_clock",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from wire import BINARY, CLOSE, CONTINUATION, PONG, RSV1, TEXT, Frame
+from .wire import BINARY, CLOSE, CONTINUATION, PONG, RSV1, TEXT, Frame
 
 CUT_OFF = "it ends inside a frame"
 MAX_ANSWER = 2**24  # bytes; nobody's answer to a row is longer
