@@ -103,6 +103,16 @@ class Direction:
         self._is_stalled = self._drops = False
         self.go_on()
 
+    def cut(self) -> None:
+        """Let the end that reads here get ConnectionResetError, as if the other had gone.
+
+        That one is not told: it learns from a reset in its turn when it sends something. Does
+        nothing if the end is gone already.
+        """
+        if not self._target.is_lost:
+            self._observe(End.RESET)
+            self._target.reset()
+
     # Called by the transports at its ends
 
     @property
@@ -165,11 +175,12 @@ class Direction:
                 self._observe(piece)
                 self._target.end_received(piece)
             else:
-                taken = self._target.receive(piece)
-                self._size -= taken
-                self._observe(bytes(piece[:taken]))
-                if piece[taken:]:
-                    self._pieces.appendleft((due, piece[taken:]))
+                size = self._target.room_for(len(piece))
+                if size < len(piece):
+                    self._pieces.appendleft((due, piece[size:]))
+                self._size -= size
+                self._observe(bytes(piece[:size]))
+                self._target.receive(piece[:size])
         finally:  # whatever came of it
             self._source.has_sent()
             self.go_on()

@@ -7,6 +7,7 @@ from itertools import count
 from typing import Final
 
 from .direction import Direction
+from .recording import Recording
 from .transport import MemoryTransport
 
 __all__ = ["Link"]
@@ -32,7 +33,7 @@ class Link:
         """From the client to the server, a :class:`Direction`."""
         self.to_client = Direction("to_client", capacity)
         """From the server to the client."""
-        self._ends: tuple[MemoryTransport, ...] = ()
+        self._is_joined = False
 
     def join(self, client: asyncio.BaseProtocol, server: asyncio.BaseProtocol) -> None:
         """Give two protocols their transports; :func:`connected_pair` does it.
@@ -40,13 +41,13 @@ class Link:
         ``client`` is told at once, ``server`` in the next turn of the loop. Raises RuntimeError if
         the link joins others already.
         """
-        if self._ends:
+        if self._is_joined:
             raise RuntimeError("a link joins two ends once")
         loop = asyncio.get_running_loop()
         own = "127.0.0.1", next(_ports) % 2**16
         client_end = MemoryTransport(loop, client, self.to_client, self.to_server, own, _SERVER)
         server_end = MemoryTransport(loop, server, self.to_server, self.to_client, _SERVER, own)
-        self._ends = client_end, server_end
+        self._is_joined = True
         self.to_server.join(loop, client_end, server_end)
         self.to_client.join(loop, server_end, client_end)
         loop.call_soon(server.connection_made, server_end)
@@ -87,5 +88,12 @@ class Link:
 
         Does nothing if they are gone already.
         """
-        for end in self._ends:
-            end.reset()
+        if self._is_joined:
+            self.to_server.cut()
+            self.to_client.cut()
+
+    def record(self) -> Recording:
+        """Note from now on what is delivered, in a new :class:`Recording`."""
+        recording = Recording()
+        self.to_server.observer = self.to_client.observer = recording.observe
+        return recording

@@ -15,7 +15,7 @@ from ..aio.websocket import WebSocket
 from ..handshake.uri import WebSocketURI
 from .link import Link
 
-__all__ = ["MemoryServer", "Pair", "serve_in_memory"]
+__all__ = ["MemoryConnect", "MemoryServer", "Pair", "serve_in_memory"]
 
 _GRACE: Final = 1.0  # seconds for handlers that do not end by themselves
 _OF_NETWORKS: Final = frozenset(
@@ -77,7 +77,7 @@ class MemoryServer:
             link.join(client, protocol)
 
         try:
-            client = await _MemoryConnect(uri, join, **options)
+            client = await MemoryConnect(uri, join, **options)
             assert protocol is not None
             yield Pair(client, self._accepted[protocol], link)
             if link.is_faultless:
@@ -131,7 +131,9 @@ class _MemoryServe(serve):
         server.listen_with(_Listener())
 
 
-class _MemoryConnect(connect):
+class MemoryConnect(connect):
+    """connect() that has the client's protocol joined to something by ``join``."""
+
     def __init__(self, uri: str, join: Callable[[WebSocketProtocol], None], **options: Any) -> None:
         super().__init__(uri, proxy=None, **options)
         if self._uri.secure:

@@ -38,14 +38,15 @@ class MemoryTransport(asyncio.Transport):
         self._is_reading_paused = False
         self._is_writing_paused = False
         self._is_closing = False
-        self._is_lost = False
+        self.is_lost = False
         self._has_sent_eof = False
         self._high = self._low = 0
+        self._buffer: memoryview | None = None  # which the protocol reads into
         self.set_protocol(protocol)
         self.set_write_buffer_limits()
 
     def __repr__(self) -> str:
-        state = "closed" if self._is_lost else "closing" if self._is_closing else "open"
+        state = "closed" if self.is_lost else "closing" if self._is_closing else "open"
         return f"<MemoryTransport {state} unsent={self._outgoing.unsent}>"
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
@@ -129,7 +130,7 @@ class MemoryTransport(asyncio.Transport):
         self.has_sent()
 
     def abort(self) -> None:
-        if self._is_lost:
+        if self.is_lost:
             return
         self._outgoing.cut_short()
         self._outgoing.send(End.RESET)
@@ -137,12 +138,12 @@ class MemoryTransport(asyncio.Transport):
 
     def reset(self) -> None:
         """The network, or the other end, has broken the connection off."""
-        if not self._is_lost:
+        if not self.is_lost:
             self._outgoing.clear()
             self._end(ConnectionResetError("connection reset by peer"))
 
     def _end(self, error: Exception | None) -> None:
-        self._is_closing = self._is_lost = True
+        self._is_closing = self.is_lost = True
         self._loop.call_soon(self._protocol.connection_lost, error)
 
     # Called by the directions
@@ -151,20 +152,24 @@ class MemoryTransport(asyncio.Transport):
         """Tell if what arrives is looked at, or dropped."""
         return self._is_closing or not self._is_reading_paused
 
-    def receive(self, data: memoryview) -> int:
-        """Take what has arrived, and tell how much that was."""
+    def room_for(self, size: int) -> int:
+        """Return how many of ``size`` bytes are taken in one read; ``receive`` follows."""
+        self._buffer = None
+        if self._is_closing or not isinstance(self._protocol, asyncio.BufferedProtocol):
+            return size
+        self._buffer = memoryview(self._protocol.get_buffer(size))
+        return min(len(self._buffer), size)
+
+    def receive(self, data: memoryview) -> None:
+        """Take what has arrived."""
         if self._is_closing:
-            if self._is_lost:  # nobody is there: so its system says
+            if self.is_lost:  # nobody is there: so its system says
                 self._outgoing.send(End.RESET)
-            return len(data)
-        if not isinstance(self._protocol, asyncio.BufferedProtocol):
+        elif self._buffer is None:
             self._protocol.data_received(bytes(data))
-            return len(data)
-        buffer = memoryview(self._protocol.get_buffer(len(data)))
-        size = min(len(buffer), len(data))
-        buffer[:size] = data[:size]
-        self._protocol.buffer_updated(size)
-        return size
+        else:
+            self._buffer[: len(data)] = data
+            self._protocol.buffer_updated(len(data))
 
     def end_received(self, end: End) -> None:
         """The other end has closed its side, or has gone."""
@@ -175,7 +180,7 @@ class MemoryTransport(asyncio.Transport):
 
     def has_sent(self) -> None:
         """Some of what was written has left, or there was nothing to."""
-        if self._is_lost:
+        if self.is_lost:
             return
         if not self._is_closing:
             self._control_writing()
