@@ -90,7 +90,7 @@ async def test_a_server_that_is_wrong_in_one_thing(
         proxy(server.port, to_client=lambda data: data.replace(said, changed)) as url,
     ):
         found = await check_server(url, patience=5)
-    assert {finding.section for finding in found} == sections
+    assert {finding.section for finding in found} == sections, "\n".join(map(str, found))
 
 
 @pytest.mark.one_loop

@@ -121,10 +121,11 @@ async def run(
             at_first = target.proof if row.proves and target.proof is not None else seconds
             await talk(row, peer, at_first, split=split, on_sent=on_sent)
             outcome = judge(row, peer.received)
-            if outcome.state == "WRONG" and row.proves and not peer.received.is_verdict:
+            is_late = not peer.received.is_verdict
+            if outcome.state == "WRONG" and row.proves and (is_late or at_first < seconds):
                 await talk(replace(row, play=_go_on), peer, seconds)
                 outcome = judge(row, peer.received)
-                if outcome.state == "ok":
+                if outcome.state == "ok" and is_late:
                     outcome = outcome._replace(state="late", got=f"{outcome.got}, later")
             return outcome
     except (OSError, TimeoutError) as exc:
