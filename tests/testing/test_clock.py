@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import socket
+import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -126,6 +129,21 @@ async def test_sockets_work() -> None:
     assert now() >= 100
 
 
+def test_sockets_get_a_moment_before_each_jump() -> None:
+    """From somebody whom the loop does not know of: a thread of the test's own."""
+
+    async def hear() -> bytes:
+        here, there = socket.socketpair()
+        with here, there:
+            here.setblocking(False)
+            threading.Timer(0.05, there.send, [b"hello"]).start()
+            async with asyncio.timeout(1):
+                return await asyncio.get_running_loop().sock_recv(here, 10)
+
+    with asyncio.Runner(loop_factory=partial(VirtualClockLoop, patience=30)) as runner:
+        assert runner.run(hear()) == b"hello"
+
+
 # What goes by it
 
 
@@ -239,6 +257,7 @@ async def silent(ws: WebSocket) -> None:
 async def test_a_history_that_gets_old() -> None:
     topic = Topic("news", history=10, history_age=60)
     async with serve_in_memory(silent, topics=[topic]) as server:
+        await asyncio.sleep(1000)
         async with server.connect() as (client, _):
             first = await server.server.publish("news", "one")
             assert await client.recv() == "one"

@@ -44,10 +44,12 @@ async def test_split(sizes: tuple[int, ...]) -> None:
         await pair.client.send("€" * 100)
         assert await pair.client.recv() == "€" * 100
         assert sum(reads) == 2 + 2 + 4 + 300
-        expected = [sizes[i % len(sizes)] for i in range(1000)]
-        if sizes[0] < 100:
-            at = [reads[:-1] == expected[k : k + len(reads) - 1] for k in range(len(sizes))]
-            assert any(at)
+        if sizes == (1,):
+            assert set(reads) == {1}
+        elif sizes == (2, 3):
+            assert reads[1:-1] in ([2, 3] * 61, [3, 2] * 60 + [3], [3, 2] * 61, [2, 3] * 60 + [2])
+        else:
+            assert reads == [308]
         link.split()
         reads.clear()
         await pair.client.send("a" * 300)

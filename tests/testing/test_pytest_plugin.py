@@ -40,6 +40,8 @@ from chat import chat, people
 from wsproto_async import ConnectionClosedError
 from wsproto_async.testing import serve_in_memory, virtual_clock
 
+left_open = []
+
 
 async def test_on_the_network(ws_server, ws_client):
     server = await ws_server(chat, compression=None)
@@ -54,11 +56,12 @@ async def test_on_the_network(ws_server, ws_client):
     await bob.close()
     assert await ann.recv() == "bob has left"
     assert len(server.server.connections) == 1
-    # Nobody closes ann, and nobody closes the server.
+    left_open.append(ann)  # and the server
 
 
 def test_they_were_closed():
     assert people == {}
+    assert [ws.close_code for ws in left_open] == [1000]
 
 
 @pytest.mark.parametrize("text", ["a", "b"])

@@ -13,6 +13,7 @@ from typing import Final
 
 from ..sansio.connection import Connection
 from ..sansio.state import OPEN
+from .clock import clock_of
 from .flow import ReceiveQueue, Waiters
 from .outbox import Outbox, Policy
 from .thread import current_thread
@@ -235,9 +236,10 @@ class Sender:
         """
         self.check_thread()
         if self.outbox is None:
-            self.outbox = Outbox(self.outbox_limit(), owner)
+            clock = clock_of(asyncio.get_running_loop())
+            self.outbox = Outbox(self.outbox_limit(), owner, clock)
         held = self.buffered_amount() - self.outbox.size
-        self.outbox.put(frame, policy, held, asyncio.get_running_loop().time())
+        self.outbox.put(frame, policy, held, self.outbox.clock())
 
     def outbox_limit(self) -> int:
         """Return how many bytes may wait for the peer in all, if nobody says otherwise."""
@@ -249,7 +251,7 @@ class Sender:
         if outbox is None:
             return
         connection = self._connection
-        now = asyncio.get_running_loop().time()
+        now = outbox.clock()
         while not (self.is_gate_shut or connection.sending_message):
             if connection.state is not OPEN:
                 break
@@ -267,7 +269,7 @@ class Sender:
         """Let what waits in the outbox go before the Close frame that follows."""
         outbox, self.outbox = self.outbox, None
         if outbox is not None and not self._connection.sending_message:
-            now = asyncio.get_running_loop().time()
+            now = outbox.clock()
             while (frame := outbox.take(now)) is not None:
                 self._connection.send_frame(frame)
 
