@@ -70,7 +70,6 @@ async def test_what_cannot_be() -> None:
 async def test_delay() -> None:
     loop = asyncio.get_running_loop()
     async with connected_pair(echo) as pair:
-        assert pair.link.is_faultless
         pair.link.delay(0.05)
         before = loop.time()
         for number in range(10):
@@ -80,7 +79,6 @@ async def test_delay() -> None:
         received = [await pair.client.recv() for _ in range(11)]
         assert received == [*map(str, range(10)), "last"]
         assert loop.time() - before >= 0.045
-        assert not pair.link.is_faultless
 
 
 async def test_stall_and_resume() -> None:
@@ -92,8 +90,11 @@ async def test_stall_and_resume() -> None:
         receiving = asyncio.create_task(pair.server.recv())
         await turns()
         assert not receiving.done()
+        assert not pair.link.is_whole
         pair.link.to_server.resume()
         assert await receiving == "late"
+        assert pair.link.is_whole
+    assert pair.client.close_code == 1000
 
 
 async def test_a_stalled_link_makes_the_sender_wait() -> None:
@@ -108,6 +109,39 @@ async def test_a_stalled_link_makes_the_sender_wait() -> None:
         pair.link.resume()
         await sending
         assert [await pair.server.recv(), await pair.server.recv()] == [bytes(200), b"next"]
+
+
+async def test_what_is_dropped_holds_nobody_up() -> None:
+    async with connected_pair(
+        link=Link(capacity=0), client_options={"write_limit": 100, "compression": None}
+    ) as pair:
+        pair.link.stall()
+        await pair.client.send(bytes(200))
+        sending = asyncio.create_task(pair.client.send(b"next"))
+        await turns()
+        assert not sending.done()
+        pair.link.drop()
+        await sending
+
+
+async def test_one_end_is_cut_off_and_the_other_is_not_told() -> None:
+    async with connected_pair() as pair:
+        pair.link.to_server.cut()
+        await pair.server.wait_closed()
+        await turns()
+        assert pair.server.close_code == 1006
+        assert pair.client.state is State.OPEN
+        await pair.client.send("anybody there?")
+        await pair.client.wait_closed()
+        assert pair.client.close_code == 1006
+
+
+async def test_nothing_to_cut() -> None:
+    link = Link()
+    link.cut()
+    async with connected_pair(echo, link=link) as (client, _):
+        await client.send("hello")
+        assert await client.recv() == "hello"
 
 
 async def test_drop_is_a_half_open_connection() -> None:
@@ -132,6 +166,7 @@ async def test_what_was_dropped_is_a_gap() -> None:
         pair.link.resume()
         await pair.client.send("behind the gap")
         assert await pair.server.recv() == "behind the gap"
+        assert not pair.link.is_whole
 
 
 @pytest.mark.parametrize("by", ["cut", "close_timeout"])

@@ -40,8 +40,6 @@ class Direction:
     def __init__(self, name: str, capacity: int) -> None:
         self.name = name
         """``"to_server"`` or ``"to_client"``."""
-        self.is_faultless = True
-        """No: bytes were lost, or are held back, or will be late."""
         self.observer: Observer | None = None
         self._capacity = capacity
         self._pieces: deque[tuple[float, memoryview | End]] = deque()
@@ -50,7 +48,9 @@ class Direction:
         self._sizes: Iterator[int] = repeat(_READ_SIZE)
         self._is_stalled = False
         self._drops = False
+        self._has_dropped = False
         self._handle: asyncio.Handle | None = None
+        self.is_joined = False
 
     def join(
         self,
@@ -58,6 +58,7 @@ class Direction:
         source: MemoryTransport,
         target: MemoryTransport,
     ) -> None:
+        self.is_joined = True
         self._loop = loop
         self._source = source
         self._target = target
@@ -82,21 +83,18 @@ class Direction:
         if not seconds >= 0:
             raise ValueError(f"seconds must not be negative, not {seconds}")
         self._delay = seconds
-        self.is_faultless = self.is_faultless and not seconds
 
     def drop(self) -> None:
         """Let what is on its way, and what is sent from now on, vanish; nobody is told.
 
         So is the end: whoever reads waits for ever, as with a cable that was pulled.
         """
-        self._drops = True
-        self.is_faultless = False
+        self._drops = self._has_dropped = True
         self.clear()
 
     def stall(self) -> None:
         """Deliver nothing. What is sent waits: at first here, then with who sends it."""
         self._is_stalled = True
-        self.is_faultless = False
 
     def resume(self) -> None:
         """End ``stall`` and ``drop``. What has vanished leaves a gap."""
@@ -106,12 +104,17 @@ class Direction:
     def cut(self) -> None:
         """Let the end that reads here get ConnectionResetError, as if the other had gone.
 
-        That one is not told: it learns from a reset in its turn when it sends something. Does
-        nothing if the end is gone already.
+        That one is not told: it gets a reset of its own when it sends something. Does nothing if
+        the end is gone already.
         """
-        if not self._target.is_lost:
+        if self.is_joined and not self._target.is_lost:
             self._observe(End.RESET)
             self._target.reset()
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell if all that was sent arrives: nothing is held back, and nothing has vanished."""
+        return not (self._is_stalled or self._has_dropped)
 
     # Called by the transports at its ends
 
@@ -153,11 +156,12 @@ class Direction:
 
     def clear(self) -> None:
         """Forget what is on its way."""
-        self._pieces.clear()
-        self._size = 0
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
+        if self._pieces:
+            self._pieces.clear()
+            self._size = 0
             self._loop.call_soon(self._source.has_sent)
 
     # Delivering

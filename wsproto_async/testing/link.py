@@ -33,7 +33,6 @@ class Link:
         """From the client to the server, a :class:`Direction`."""
         self.to_client = Direction("to_client", capacity)
         """From the server to the client."""
-        self._is_joined = False
 
     def join(self, client: asyncio.BaseProtocol, server: asyncio.BaseProtocol) -> None:
         """Give two protocols their transports; :func:`connected_pair` does it.
@@ -41,22 +40,21 @@ class Link:
         ``client`` is told at once, ``server`` in the next turn of the loop. Raises RuntimeError if
         the link joins others already.
         """
-        if self._is_joined:
+        if self.to_server.is_joined:
             raise RuntimeError("a link joins two ends once")
         loop = asyncio.get_running_loop()
         own = "127.0.0.1", next(_ports) % 2**16
         client_end = MemoryTransport(loop, client, self.to_client, self.to_server, own, _SERVER)
         server_end = MemoryTransport(loop, server, self.to_server, self.to_client, _SERVER, own)
-        self._is_joined = True
         self.to_server.join(loop, client_end, server_end)
         self.to_client.join(loop, server_end, client_end)
         loop.call_soon(server.connection_made, server_end)
         client.connection_made(client_end)
 
     @property
-    def is_faultless(self) -> bool:
-        """No: bytes were lost, or are held back, or will be late."""
-        return self.to_server.is_faultless and self.to_client.is_faultless
+    def is_whole(self) -> bool:
+        """Tell if all that was sent arrives: nothing is held back, and nothing has vanished."""
+        return self.to_server.is_whole and self.to_client.is_whole
 
     def split(self, *sizes: int) -> None:
         """:meth:`Direction.split` both."""
@@ -88,9 +86,8 @@ class Link:
 
         Does nothing if they are gone already.
         """
-        if self._is_joined:
-            self.to_server.cut()
-            self.to_client.cut()
+        self.to_server.cut()
+        self.to_client.cut()
 
     def record(self) -> Recording:
         """Note from now on what is delivered, in a new :class:`Recording`."""

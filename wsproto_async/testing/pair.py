@@ -37,15 +37,16 @@ async def connected_pair(
     - ``server_options``, ``client_options``: all that :func:`serve` and :func:`connect` take by
       name, but for what is about networks.
 
-    At the end both are closed, with 1000 if there are no faults on the link; handlers that are
-    still running are cancelled a second later. Raises what :func:`serve` and :func:`connect` raise,
-    so :exc:`InvalidStatus` if the server refuses the client, and TypeError for an option of
-    networks.
+    At the end both are closed, with 1000 if the link is whole, else by cutting it; handlers that
+    are still running are cancelled a second later.
+
+    Raises what :func:`serve` and :func:`connect` raise, such as :exc:`InvalidStatus` if the server
+    refuses the client, and TypeError for an option of networks.
     """
     async with (
         serve_in_memory(handler or WebSocket.wait_closed, **(server_options or {})) as server,
         server.connect(uri, link=link, **(client_options or {})) as pair,
     ):
         yield pair
-        if handler is None and pair.link.is_faultless:
+        if handler is None and pair.link.is_whole:
             await asyncio.gather(pair.client.close(), pair.server.close())

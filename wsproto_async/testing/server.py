@@ -59,8 +59,8 @@ class MemoryServer:
         - ``link``: one that has faults from the beginning; a new one by default.
         - ``options``: all else that :func:`connect` takes, but for what is about networks.
 
-        At the end the client closes with 1000, which the handler has a second to answer. With
-        faults on the link, or an exception, the link is cut at once: no test waits for timeouts.
+        At the end the client closes with 1000, which the handler has a second to answer. With an
+        exception, or if not all arrives, the link is cut at once: no test waits for timeouts.
 
         Raises what :func:`connect` raises, ConnectionRefusedError if the server is closed, and
         TypeError for an option of networks.
@@ -80,7 +80,7 @@ class MemoryServer:
             client = await MemoryConnect(uri, join, **options)
             assert protocol is not None
             yield Pair(client, self._accepted[protocol], link)
-            if link.is_faultless:
+            if link.is_whole:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_GRACE):
                         await client.close()

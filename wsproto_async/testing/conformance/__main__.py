@@ -22,7 +22,7 @@ _LIMITS = ("open_timeout", "close_timeout", "ping_timeout", "send_timeout", "fra
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="conformance", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--path", default="/")
