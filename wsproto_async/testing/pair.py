@@ -26,21 +26,21 @@ async def connected_pair(
 ) -> AsyncIterator[Pair]:
     """Connect a client and a server without a network: ``as (client, server)``, or ``as pair``.
 
-    Everything but the network is what :func:`serve` and :func:`connect` use: the opening handshake
+    Everything but the network is what ``serve`` and ``connect`` use: the opening handshake
     and all its options, compression, limits, timeouts. It works on every event loop.
 
-    - ``handler``: what the server runs, as :func:`serve` would; ``server`` is the connection that
+    - ``handler``: what the server runs, as ``serve`` would; ``server`` is the connection that
       it was given. None, the default, leaves the connection to the test.
     - ``uri``: gives the Host header and the requested path.
     - ``link``: a :class:`Link` that has faults from the beginning; ``pair.link`` is it, or a new
       one.
-    - ``server_options``, ``client_options``: all that :func:`serve` and :func:`connect` take by
+    - ``server_options``, ``client_options``: all that ``serve`` and ``connect`` take by
       name, but for what is about networks.
 
     At the end both are closed, with 1000 if the link is whole, else by cutting it; handlers that
     are still running are cancelled a second later.
 
-    Raises what :func:`serve` and :func:`connect` raise, such as :exc:`InvalidStatus` if the server
+    Raises what ``serve`` and ``connect`` raise, such as ``InvalidStatus`` if the server
     refuses the client, and TypeError for an option of networks.
     """
     async with (

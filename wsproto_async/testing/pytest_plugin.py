@@ -27,7 +27,7 @@ class RunningServer:
 
     def __init__(self, server: Server, is_secure: bool) -> None:
         self.server = server
-        """The :class:`Server`."""
+        """The ``Server``."""
         self.url = f"{'wss' if is_secure else 'ws'}://127.0.0.1:{server.port}/"
         """Its address: a URI for ``connect``, with the path ``/``."""
 

@@ -72,12 +72,12 @@ async def replay_to_client(
 ) -> Recording:
     """Let the server of ``recording`` talk to a client again, and return what came of it.
 
-    - ``talk``: a coroutine function that is called with the client's :class:`WebSocket`, which is
+    - ``talk``: a coroutine function that is called with the client's ``WebSocket``, which is
       closed when it returns. What it raises is raised here, but for ConnectionClosed.
     - ``uri``, ``options``: the client, as for :meth:`MemoryServer.connect`.
     - ``in_time``, ``patience``: as for :func:`replay_to_server`.
 
-    Raises what :func:`connect` raises, and TimeoutError if ``talk`` does not end.
+    Raises what ``connect`` raises, and TimeoutError if ``talk`` does not end.
     """
     link = Link()
     after = link.record()

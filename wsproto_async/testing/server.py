@@ -31,7 +31,7 @@ class Pair:
 
     def __init__(self, client: WebSocket, server: WebSocket, link: Link) -> None:
         self.client = client
-        """The client's :class:`WebSocket`."""
+        """The client's ``WebSocket``."""
         self.server = server
         """The server's, which its handler has as well."""
         self.link = link
@@ -46,7 +46,7 @@ class MemoryServer:
 
     def __init__(self, server: Server, accepted: dict[ProtocolCore, WebSocket]) -> None:
         self.server = server
-        """The :class:`Server`: its connections, topics and numbers."""
+        """The ``Server``: its connections, topics and numbers."""
         self._accepted = accepted
 
     @asynccontextmanager
@@ -57,12 +57,12 @@ class MemoryServer:
 
         - ``uri``: gives the Host header and the requested path.
         - ``link``: one that has faults from the beginning; a new one by default.
-        - ``options``: all else that :func:`connect` takes, but for what is about networks.
+        - ``options``: all else that ``connect`` takes, but for what is about networks.
 
         At the end the client closes with 1000, which the handler has a second to answer. With an
         exception, or if not all arrives, the link is cut at once: no test waits for timeouts.
 
-        Raises what :func:`connect` raises, ConnectionRefusedError if the server is closed, and
+        Raises what ``connect`` raises, ConnectionRefusedError if the server is closed, and
         TypeError for an option of networks.
         """
         _refuse_networks(options)
@@ -97,10 +97,10 @@ async def serve_in_memory(handler: Handler, **options: Any) -> AsyncIterator[Mem
     """Start a server without a network: ``async with serve_in_memory(handler) as server``.
 
     It is for more than one client; for one there is :func:`connected_pair`. ``options`` are those
-    of :func:`serve`, but for what is about networks. At the end the server is closed, and handlers
+    of ``serve``, but for what is about networks. At the end the server is closed, and handlers
     that are still running are cancelled a second later.
 
-    Raises what :func:`serve` raises, and TypeError for an option of networks.
+    Raises what ``serve`` raises, and TypeError for an option of networks.
     """
     _refuse_networks(options)
     accepted: dict[ProtocolCore, WebSocket] = {}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
 
+from .rest import rest_of
 from .rfc import section_of
 from .row import Row
 from .rows import ROWS
@@ -17,7 +18,6 @@ from .wire import Wire
 __all__ = ["Finding", "check_server"]
 
 _AT_ONCE: Final = 16  # rows
-_PROOF: Final = 0.2  # seconds
 _SHOWN: Final = 64  # bytes
 
 
@@ -76,7 +76,7 @@ async def check_server(
 
     async def check(section: str, row: Row) -> Finding | None:
         async with room:
-            outcome = await run(_at_least(row), target)
+            outcome = await run(_at_least(row, target.wire), target)
         return _finding(section, outcome, target.wire)
 
     found = await asyncio.gather(*(check(section, row) for section, row in demanded))
@@ -107,12 +107,16 @@ def _target(
         context if is_secure else None,
         frozenset(provides),
         patience=patience,
-        proof=min(_PROOF, patience),
     )
 
 
-def _at_least(row: Row) -> Row:
-    return replace(row, expect=row.expect.least or row.expect)
+def _at_least(row: Row, wire: Wire) -> Row:
+    """Return the row as the RFC has it: nobody has to see what is wrong before all is there."""
+    send = row.send
+    if row.proves:
+        send = row.data(wire)
+        send += rest_of(send, wire)
+    return replace(row, expect=row.expect.least or row.expect, send=send, proves=False)
 
 
 def _finding(section: str, outcome: Outcome, wire: Wire) -> Finding | None:

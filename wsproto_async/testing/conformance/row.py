@@ -54,7 +54,10 @@ class Expectation:
 _not_opened = Expectation(
     "an HTTP error, or the end", lambda got: not got.is_open and got.is_verdict
 )
-_failed = Expectation("a Close frame, or none, and the end", lambda got: got.is_over)
+_failed = Expectation(
+    "the end, after a Close frame but 1000 or none",
+    lambda got: got.is_over and (got.close is None or got.close.close_code != 1000),
+)
 _answered = Expectation(
     "a Close frame, and the end", lambda got: got.close is not None and got.is_over
 )

@@ -65,10 +65,7 @@ _TO_SEND = 30.0  # seconds
 
 @dataclass(frozen=True)
 class Target:
-    """The server, what it ``provides`` of what rows need, and its timeouts in seconds.
-
-    ``patience`` is for a reaction, and ``proof`` for one that more need not be sent for.
-    """
+    """The server, what it ``provides`` of what rows need, and its timeouts in seconds."""
 
     host: str
     port: int
@@ -78,7 +75,6 @@ class Target:
     limits: Mapping[str, float] = field(default_factory=dict)
     patience: float = 5.0
     gap: float = 0.0
-    proof: float | None = None
 
     def time(self, row: Row) -> float:
         return self.patience + (self.limits[row.lasts] if row.lasts is not None else 0.0)
@@ -117,15 +113,12 @@ async def run(
                     await _open(peer, row.lines)
                 if peer.received.status != 101:
                     return Outcome(row, "WRONG", f"no opening handshake: {peer.received}")
-            seconds = target.time(row)
-            at_first = target.proof if row.proves and target.proof is not None else seconds
-            await talk(row, peer, at_first, split=split, on_sent=on_sent)
+            await talk(row, peer, target.time(row), split=split, on_sent=on_sent)
             outcome = judge(row, peer.received)
-            is_late = not peer.received.is_verdict
-            if outcome.state == "WRONG" and row.proves and (is_late or at_first < seconds):
-                await talk(replace(row, play=_go_on), peer, seconds)
+            if outcome.state == "WRONG" and row.proves and not peer.received.is_verdict:
+                await talk(replace(row, play=_go_on), peer, target.time(row))
                 outcome = judge(row, peer.received)
-                if outcome.state == "ok" and is_late:
+                if outcome.state == "ok":
                     outcome = outcome._replace(state="late", got=f"{outcome.got}, later")
             return outcome
     except (OSError, TimeoutError) as exc:
