@@ -57,13 +57,13 @@ async def check_server(
     The server may be anybody's. It has to send each message back as it came, and is talked to in
     bytes, right and wrong ones: opening handshake, masking, lengths, fragments, control frames,
     close codes, UTF-8, reserved bits, and compression if it agrees to that. A server that answers
-    more sternly than it has to, or that fails a connection with another code, is right.
+    more sternly than it has to, or fails a connection with another code but 1000, is right.
 
     - ``url``: ``ws:`` or ``wss:``.
     - ``ssl``: for ``wss:``; by default any certificate will do.
     - ``max_size``: the largest message that it takes, in bytes. Without it that is not tried.
-    - ``patience``: seconds for each answer, 2. What is right takes a few seconds in all; nothing
-      takes longer than a quarter of a minute for each second of it.
+    - ``patience``: seconds for each answer, 2. What is right takes a few seconds in all, who never
+      answers some 20 times that.
 
     Raises ValueError for another URL and for a server that does not echo, and OSError or
     TimeoutError if it does not open a connection.
