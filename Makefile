@@ -25,7 +25,7 @@ demo: $(VENV)/.run ## start the demo page and print its address (PORT=8765)
 
 # Any WebSocket server: HOST=, TLS=1, ATTACK="--only F --max-size 1048576"; docs/attacks.md tells more.
 attack: ## send what attackers send to the server at PORT (8765), and print where it goes wrong
-	$(PYTHON) tests/attacks/runner.py --port $(PORT) $(if $(HOST),--host $(HOST)) $(if $(TLS),--tls) $(ATTACK)
+	cd wsproto_async/testing && $(PYTHON) -m conformance --port $(PORT) $(if $(HOST),--host $(HOST)) $(if $(TLS),--tls) $(ATTACK)
 
 PYTHON_TESTS := -m "not browser and not interop and not node and not proxies" -n 4
 

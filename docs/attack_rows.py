@@ -1,4 +1,4 @@
-"""Writes the rows of tests/attacks as tables into the page about them."""
+"""Writes the rows of the attacks as tables into the page about them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from pathlib import Path
 ATTACKS = Path(__file__).parent.parent / "tests" / "attacks"
 sys.path.insert(0, str(ATTACKS))
 
-from rows import CLIENT_ROWS, HELD, ROWS  # noqa: E402
+from client_rows import CLIENT_ROWS  # noqa: E402
+from held import HELD  # noqa: E402
 
-MARK = "<!-- What follows is written by `make docs`, from tests/attacks/rows. -->\n"
+from wsproto_async.testing.conformance.rows import ROWS  # noqa: E402
+
+MARK = "<!-- What follows is written by `make docs`, from the rows. -->\n"
 
 
 def write(page: Path) -> None:

@@ -3,7 +3,7 @@
 Every Python block of the pages below compiles. A block whose first line is a comment that names a
 file (``# server.py``) is a program: the programs of one section are written into one folder,
 ``server.py`` is started, and then each console block is held against what its commands print. 8765
-stands for a free port.
+stands for a free port. What pytest prints is compared without the time that it took.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ PAGES = [
             "workers",
             "uvicorn",
             "monitoring",
+            "testing",
             "migrating",
             "design",
         )
@@ -54,6 +55,11 @@ PATIENCE = 30  # seconds for a program to start, to end, or to stop
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE_NAME = re.compile(r"# (\w+\.py)\n")
+TIME_TAKEN = re.compile(r" in [0-9.]+s$", re.MULTILINE)
+# What the page on testing tells to write into pyproject.toml.
+PYTEST_OPTIONS = (
+    "-p no:cacheprovider -o asyncio_mode=auto -o asyncio_default_fixture_loop_scope=function"
+)
 COMMAND = re.compile(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 
 
@@ -118,7 +124,11 @@ def test_programs_run(section: Section, tmp_path: Path) -> None:
             stack.enter_context(running(server, int(port), with_traceback=with_traceback))
         ran = set()
         for words, output in section.commands:
-            if words[0] == "python":
+            if words[:3] == ["python", "-m", "pytest"]:
+                ran |= section.programs.keys() - {"server.py"}
+                printed = run([sys.executable, *words[1:]], tmp_path)
+                assert TIME_TAKEN.sub("", printed) == TIME_TAKEN.sub("", output)
+            elif words[0] == "python":
                 ran.add(words[1])
                 if words[1] != "server.py":
                     assert run([sys.executable, *words[1:]], tmp_path) == output
@@ -133,7 +143,7 @@ def run(command: list[str], folder: Path) -> str:
     done = subprocess.run(
         command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=PATIENCE
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     return done.stdout
 
@@ -175,7 +185,12 @@ def listens(port: int) -> bool:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
+    return {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "PYTHONWARNINGS": "error",
+        "PYTEST_ADDOPTS": PYTEST_OPTIONS,
+    }
 
 
 def test_sections_are_found() -> None:

@@ -19,7 +19,7 @@ class Told:
     """An outbox, and what it tells."""
 
     def __init__(self, limit: int = LIMIT) -> None:
-        self.outbox = Outbox(limit, self)
+        self.outbox = Outbox(limit, self, float)
         self.told: list[tuple[str, str, str]] = []
 
     def policy(
@@ -263,7 +263,7 @@ def test_whoever_is_told_may_use_the_outbox(slow: str, does: str) -> None:
             taken.append(b"")
             outbox.put(frame("e"), policy, 0, 0)
 
-    outbox = Outbox(room(2), None)
+    outbox = Outbox(room(2), None, float)
     policy = Policy("news", slow, None, None, "", tell)
     for name in "abcd":
         outbox.put(frame(name), policy, 0, 0)

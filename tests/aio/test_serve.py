@@ -132,7 +132,7 @@ async def test_a_unix_socket(tmp_path: Path) -> None:
     async with unix_serve(echo, path) as server:
         (sock,) = server.sockets
         assert sock.getsockname() == str(path)
-        with pytest.raises(InvalidState, match=r"^a server on a Unix socket has no port$"):
+        with pytest.raises(InvalidState, match="does not listen on TCP"):
             _ = server.port
         async with unix_connect(path) as ws:
             await ws.send("hello")

@@ -20,15 +20,16 @@ from typing import Any
 
 import pytest
 import trustme
-from row import Row
-from rows import ABSENT, CLIENT_ROWS, HELD, ROWS
-from rows.client import ClientRow
-from runner import Outcome, Target, play_server, run
+from client_rows import CLIENT_ROWS, ClientRow
+from held import ABSENT, HELD
 from subject import options
-from wire import DEFLATE, TEXT, Wire, accept_token
 
 import wsproto_async
 from wsproto_async import ConnectionClosed, connect, serve
+from wsproto_async.testing.conformance.row import Row
+from wsproto_async.testing.conformance.rows import ROWS
+from wsproto_async.testing.conformance.runner import Outcome, Target, play_server, run
+from wsproto_async.testing.conformance.wire import DEFLATE, TEXT, Wire, accept_token
 
 HERE = Path(__file__).parent
 

@@ -11,9 +11,9 @@ import ssl
 import pytest
 import trustme
 from raw_peer import TEXT, frame, raw_peer, tcp_peer, within
-from wire import Wire
 
 from wsproto_async import WebSocket, broadcast, connect, serve
+from wsproto_async.testing.conformance.wire import Wire
 
 WIRE = Wire(host="localhost")
 

@@ -13,14 +13,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from raw_peer import TEXT, frame, raw_peer, tcp_peer
-from received import Received
-from rows import ROWS
-from wire import BINARY, CONTINUATION, DEFLATE, PING, PONG, Wire, deflate
 
 import wsproto_async
 from wsproto_async import WebSocket, serve
 from wsproto_async.extensions import PerMessageDeflate
 from wsproto_async.sansio import ClientConnection, Close, Connection, ServerConnection
+from wsproto_async.testing.conformance.received import Received
+from wsproto_async.testing.conformance.rows import ROWS
+from wsproto_async.testing.conformance.wire import (
+    BINARY,
+    CONTINUATION,
+    DEFLATE,
+    PING,
+    PONG,
+    Wire,
+    deflate,
+)
 
 SERVER_WIRE = Wire(masked=False, max_size=1000, max_fragments=8)
 CLIENT_WIRE = Wire(max_size=1000, max_fragments=8)

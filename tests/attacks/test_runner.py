@@ -11,18 +11,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from rows import ROWS
-from runner import NEEDS, SET_UPS
-
+import wsproto_async
 from wsproto_async import WebSocket, serve
+from wsproto_async.testing.conformance.rows import ROWS
+from wsproto_async.testing.conformance.runner import NEEDS, SET_UPS
 
-RUNNER = Path(__file__).parent / "runner.py"
+FOLDER = Path(wsproto_async.__file__).parent / "testing"
 
 
 async def run(port: int, *arguments: str) -> tuple[int, str]:
     """What it exits with and what it prints; it has nothing but the standard library."""
     program = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-ES", RUNNER, "--port", str(port), "--patience", "0.3", *arguments),
+        *(sys.executable, "-ES", "-m", "conformance", "--port", str(port)),
+        *("--patience", "0.3", *arguments),
+        cwd=FOLDER,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )

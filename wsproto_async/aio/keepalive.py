@@ -8,7 +8,6 @@ loop that stood still.
 from __future__ import annotations
 
 import asyncio
-from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from ..exceptions import ConcurrencyError
@@ -54,7 +53,7 @@ class Keepalive(Pings):
 
     def pong_received(self, protocol: ProtocolCore, payload: bytes) -> None:
         """A pong has come, asked for or not."""
-        latency = self.answered(payload, monotonic())
+        latency = self.answered(payload, protocol.now())
         if latency is not None:
             self.latency = latency
             self.schedule(protocol)
@@ -68,7 +67,7 @@ class Keepalive(Pings):
             raise ConcurrencyError("a ping with the same payload is waiting for its pong")
         protocol.connection.send_ping(payload)
         waiter: asyncio.Future[float] = protocol.loop.create_future()
-        self.sent(payload, monotonic(), waiter)
+        self.sent(payload, protocol.now(), waiter)
         protocol.sender.flush()
         return waiter
 
@@ -84,7 +83,7 @@ class Keepalive(Pings):
         self.forget(self._payload)
         self._payload = payload = self.new_payload()
         protocol.connection.send_ping(payload)
-        self.pinged_at = monotonic()
+        self.pinged_at = protocol.now()
         self.sent(payload, self.pinged_at, None)
         protocol.sender.flush()
         self._received_at_ping = protocol.bytes_received

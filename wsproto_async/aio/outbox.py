@@ -54,7 +54,8 @@ class Policy:
 class Outbox:
     """Frames that wait until the connection of ``owner`` can take them.
 
-    ``size`` is what they hold, in bytes. When one closes the connection, no more is taken.
+    ``size`` is what they hold, in bytes, and ``clock`` tells the time in seconds. When one closes
+    the connection, no more is taken.
     """
 
     __slots__ = (
@@ -65,10 +66,12 @@ class Outbox:
         "_latest",
         "_number",
         "_owner",
+        "clock",
         "size",
     )
 
-    def __init__(self, default: int, owner: object) -> None:
+    def __init__(self, default: int, owner: object, clock: Callable[[], float]) -> None:
+        self.clock = clock
         self._default = default
         self._owner = owner
         self._entries: OrderedDict[int, _Entry] = OrderedDict()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 
 from ..exceptions import ConcurrencyError, InvalidState
@@ -433,6 +432,10 @@ class ProtocolCore(StreamProtocol):
 
     # Deadlines
 
+    def now(self) -> float:
+        """Return the time in seconds: the loop's, but finer."""
+        return self._shared.now()
+
     def set_deadline(self, delay: float | None, deadline: Deadline) -> None:
         """Set the connection's deadline ``delay`` seconds from now; None: there is none."""
         if delay is None:
@@ -464,7 +467,7 @@ class ProtocolCore(StreamProtocol):
     def handshake_completed(self) -> None:
         """The connection is open: frames that came with the handshake are parsed from now on."""
         self.is_opened = True
-        self.opened_at = monotonic()
+        self.opened_at = self.now()
         self.keepalive.schedule(self)
         self.sender.flush()
         self._parse_and_wake()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection
-from time import monotonic, time
+from time import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..handshake.http11 import Response
@@ -111,7 +111,7 @@ class Record:
             return
         code = ws.close_code or 1006
         self._closed[code] += 1
-        duration = monotonic() - protocol.opened_at
+        duration = protocol.now() - protocol.opened_at
         self.durations[bisect_left(DURATIONS, duration)] += 1
         self.total_duration += duration
         if self._log.has_info():

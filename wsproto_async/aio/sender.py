@@ -9,11 +9,11 @@ many waits in an outbox then, and when the gate opens it and those in line take 
 from __future__ import annotations
 
 import asyncio
-from time import monotonic
 from typing import Final
 
 from ..sansio.connection import Connection
 from ..sansio.state import OPEN
+from .clock import clock_of
 from .flow import ReceiveQueue, Waiters
 from .outbox import Outbox, Policy
 from .thread import current_thread
@@ -236,9 +236,10 @@ class Sender:
         """
         self.check_thread()
         if self.outbox is None:
-            self.outbox = Outbox(self.outbox_limit(), owner)
+            clock = clock_of(asyncio.get_running_loop())
+            self.outbox = Outbox(self.outbox_limit(), owner, clock)
         held = self.buffered_amount() - self.outbox.size
-        self.outbox.put(frame, policy, held, monotonic())
+        self.outbox.put(frame, policy, held, self.outbox.clock())
 
     def outbox_limit(self) -> int:
         """Return how many bytes may wait for the peer in all, if nobody says otherwise."""
@@ -247,9 +248,11 @@ class Sender:
     def drain(self) -> None:
         """Send what waits in the outbox, as far as the peer takes it."""
         outbox = self.outbox
+        if outbox is None:
+            return
         connection = self._connection
-        now = monotonic()
-        while outbox is not None and not (self.is_gate_shut or connection.sending_message):
+        now = outbox.clock()
+        while not (self.is_gate_shut or connection.sending_message):
             if connection.state is not OPEN:
                 break
             size = 0
@@ -266,7 +269,7 @@ class Sender:
         """Let what waits in the outbox go before the Close frame that follows."""
         outbox, self.outbox = self.outbox, None
         if outbox is not None and not self._connection.sending_message:
-            now = monotonic()
+            now = outbox.clock()
             while (frame := outbox.take(now)) is not None:
                 self._connection.send_frame(frame)
 

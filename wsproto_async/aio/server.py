@@ -8,7 +8,6 @@ from contextlib import suppress
 from contextvars import copy_context
 from inspect import isawaitable
 from socket import socket
-from time import monotonic
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -26,6 +25,7 @@ from .address import host_of
 from .admission import Admission
 from .beside import Site
 from .bind import set_user_timeout
+from .clock import clock_of
 from .data import Data
 from .flow import Waiters
 from .log import who
@@ -112,7 +112,7 @@ class Server:
         """Take over what accepts the connections of ``sockets``."""
         self._listeners.append(listener)
         self._sockets += sockets
-        address = self._sockets[0].getsockname()
+        address = self._sockets[0].getsockname() if self._sockets else None
         self._port = address[1] if isinstance(address, tuple) else None
 
     def listen_beside(self, sockets: Sequence[socket]) -> None:
@@ -154,10 +154,10 @@ class Server:
     def port(self) -> int:
         """The port of the first listening socket: what ``port=0`` has become.
 
-        Raises InvalidState on a Unix socket, which has none.
+        Raises InvalidState on a Unix socket and in memory, where there is none.
         """
         if self._port is None:
-            raise InvalidState("a server on a Unix socket has no port")
+            raise InvalidState("a server that does not listen on TCP has no port")
         return self._port
 
     @property
@@ -303,16 +303,17 @@ class Server:
 
     async def _close_all(self, code: int, reason: str, spread: float) -> None:
         protocols = [each for each in self._websockets if each.is_opened]
-        begun = monotonic()
+        now = clock_of(self._loop)
+        begun = now()
         until = begun + _CLOSING
         for number, protocol in enumerate(protocols):
             if protocol.is_lost:
                 continue
-            left = monotonic()
+            left = now()
             pause = max(begun + spread * number / len(protocols) - left, 0)
             if pause or left >= until:
                 await asyncio.sleep(pause)
-                back = monotonic()
+                back = now()
                 others = back - left - pause
                 until = back + max(others, _CLOSING)  # half of the time, if the loop is busy
             protocol.close(code, reason)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from weakref import WeakKeyDictionary, ref
 
+from .clock import clock_of
 from .inbox import Inbox
 from .timer import SharedTimer
 from .turns import Turns
@@ -13,11 +15,12 @@ __all__ = ["Shared", "shared"]
 
 
 class Shared:
-    """One timer, one place to read into, and one line to wait in."""
+    """One timer, one place to read into, one line to wait in, and ``now``, the time in seconds."""
 
-    __slots__ = ("__weakref__", "inbox", "timer", "turns")
+    __slots__ = ("__weakref__", "inbox", "now", "timer", "turns")
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.now: Callable[[], float] = clock_of(loop)
         self.inbox = Inbox()
         self.timer = SharedTimer()
         self.turns = Turns()
@@ -32,6 +35,6 @@ def shared(loop: asyncio.AbstractEventLoop) -> Shared:
     reference = _by_loop.get(loop)
     found = None if reference is None else reference()
     if found is None:
-        found = Shared()
+        found = Shared(loop)
         _by_loop[loop] = ref(found)
     return found

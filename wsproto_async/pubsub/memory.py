@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from time import monotonic
 from typing import TypeVar
 
 from .broker import Broker, Missed, Receiver, Retention, check_unused
@@ -41,7 +40,7 @@ class MemoryBroker(Broker):
         self, publication: Publication, retention: Retention | None, idempotency_key: str
     ) -> asyncio.Future[Position | None]:
         topic = publication.topic
-        now = monotonic() if retention is not None or idempotency_key else 0.0
+        now = self._loop.time() if retention is not None or idempotency_key else 0.0
         if idempotency_key:
             earlier = self._histories.published(topic, idempotency_key, now)
             if earlier is not None:
@@ -64,7 +63,7 @@ class MemoryBroker(Broker):
     def read(
         self, topic: str, since: Position | None, retention: Retention
     ) -> asyncio.Future[Missed]:
-        return self._done(self._histories.read(topic, since, monotonic()))
+        return self._done(self._histories.read(topic, since, self._loop.time()))
 
     def enter(self, topic: str, member_id: str, name: str) -> asyncio.Future[None]:
         members = self._members.setdefault(topic, {})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from time import monotonic, time_ns
+from time import time_ns
 from typing import Final
 
 from opentelemetry import propagate, trace
@@ -39,7 +39,7 @@ def traced(
     tracer = trace.get_tracer("wsproto_async", tracer_provider=tracer_provider)
 
     async def handle(ws: WebSocket) -> None:
-        age = monotonic() - ws._protocol.opened_at
+        age = ws._protocol.now() - ws._protocol.opened_at
         span = tracer.start_span(
             ws.request.method,
             context=propagate.extract(ws.headers),

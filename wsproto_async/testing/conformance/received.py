@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import zlib
 
-from wire import BINARY, CLOSE, CONTINUATION, PONG, RSV1, TEXT, Frame
+from .wire import BINARY, CLOSE, CONTINUATION, PONG, RSV1, TEXT, Frame
 
 CUT_OFF = "it ends inside a frame"
+NEVER_SENT = frozenset({*range(1000), 1004, 1006, 1015, *range(5000, 65536)})  # RFC 6455 7.4
 MAX_ANSWER = 2**24  # bytes; nobody's answer to a row is longer
 
 
@@ -124,6 +125,8 @@ class Received:
                 self.fault = "a control frame is wrong"
             if frame.opcode == CLOSE:
                 self.close = frame
+                if len(frame.payload) == 1 or frame.close_code in NEVER_SENT:
+                    self.fault = "a close code may not be sent"
             self.frames.append(frame)
             return
         begun = self._begun

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from row import Held
+from dataclasses import dataclass
 
-__all__ = ["HELD"]
+__all__ = ["ABSENT", "HELD"]
+
+
+@dataclass(frozen=True)
+class Held:
+    """What no peer can send: a property of the code, and the test that holds it.
+
+    ``test`` is ``file::function`` below the folder of the tests.
+    """
+
+    id: str
+    title: str
+    test: str
+
 
 HELD = [
     Held(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from wire import BINARY, DEFLATE, TEXT, Wire, deflate, head
+from wsproto_async.testing.conformance.wire import BINARY, DEFLATE, TEXT, Wire, deflate, head
 
 __all__ = ["CLIENT_ROWS", "ClientRow"]
 

@@ -6,9 +6,9 @@ import asyncio
 import socket
 from contextlib import ExitStack, suppress
 
-from peer import Peer
-from row import Expectation, Row, alive, any_of, anything, close, hang_up, status
-from wire import BINARY, PONG, TEXT, head
+from ..peer import Peer
+from ..row import Expectation, Row, alive, any_of, anything, close, hang_up, status
+from ..wire import BINARY, PONG, TEXT, head
 
 __all__ = ["TRANSPORT"]
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from peer import Peer
-from row import (
+from ..peer import Peer
+from ..received import Received
+from ..row import (
     Expectation,
     Row,
+    Send,
     accepted,
     any_of,
     cut_off,
@@ -17,7 +19,7 @@ from row import (
     response_without,
     status,
 )
-from wire import DEFLATE, KEY, TEXT, Wire, head
+from ..wire import DEFLATE, KEY, TEXT, Wire, accept_token, head
 
 __all__ = ["HANDSHAKE"]
 
@@ -27,6 +29,26 @@ UPGRADE = ("Upgrade", "websocket")
 malformed = status(400)
 refused = any_of(hang_up, status(400))
 expired = any_of(hang_up, status(408, 503))
+
+
+def _agrees(got: Received) -> bool:
+    fields = got.headers
+    connection = fields.get("connection", "").lower().replace(" ", "").split(",")
+    return (
+        accepted.holds(got)
+        and fields.get("upgrade", "").lower() == "websocket"
+        and "upgrade" in connection
+        and fields.get("sec-websocket-accept") == accept_token(KEY)
+        and "sec-websocket-extensions" not in fields
+        and fields.get("sec-websocket-protocol", "x-one.invalid").startswith("x-")
+    )
+
+
+agreed = Expectation(
+    "101 with Upgrade, Connection, the right Sec-WebSocket-Accept, and nothing not offered",
+    _agrees,
+    probes=True,
+)
 
 
 def line(id: str, title: str, start: str, expect: Expectation = malformed) -> Row:
@@ -43,6 +65,13 @@ def other(id: str, title: str, name: str, *lines: str, expect: Expectation = mal
     """A request that is right but for the lines in place of one field's."""
     replaced = {name.replace("-", "_"): None}
     return Row(id, title, expect, lambda wire: wire.request("", *lines, **replaced))
+
+
+BEGUN: dict[str, Send] = {
+    "a method": b"GET",
+    "a request line": b"GET / HTTP/1.1\r\n",
+    "a head but for its last line": lambda wire: wire.request()[:-2],
+}
 
 
 def silence(wire: Wire) -> bytes:
@@ -282,11 +311,7 @@ HANDSHAKE = [
             lasts="open_timeout",
             needs=frozenset({"open_timeout"}),
         )
-        for title, begun in {
-            "a method": b"GET",
-            "a request line": b"GET / HTTP/1.1\r\n",
-            "a head but for its last line": lambda wire: wire.request()[:-2],
-        }.items()
+        for title, begun in BEGUN.items()
     ),
     Row(
         "H02",
@@ -679,5 +704,13 @@ HANDSHAKE = [
         "no white space after the colons",
         accepted,
         lambda wire: wire.request().replace(b": ", b":"),
+    ),
+    Row("X06", "a request", agreed, lambda wire: wire.request()),
+    more(
+        "X06",
+        "subprotocols and extensions that nobody has",
+        "Sec-WebSocket-Protocol: x-one.invalid, x-two.invalid",
+        "Sec-WebSocket-Extensions: x-three.invalid; a=1, x-four.invalid",
+        expect=agreed,
     ),
 ]

@@ -8,8 +8,8 @@ import ssl
 import struct
 from contextlib import suppress
 
-from received import Received
-from wire import Wire
+from .received import Received
+from .wire import Wire
 
 _READ_SIZE = 2**18
 

@@ -6,11 +6,30 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from received import Received
-from wire import BINARY, PONG, TEXT, Wire
+from .received import Received
+from .wire import BINARY, PONG, TEXT, Wire
 
 if TYPE_CHECKING:
-    from peer import Peer
+    from .peer import Peer
+
+__all__ = [
+    "PROBE",
+    "Expectation",
+    "Row",
+    "Send",
+    "accepted",
+    "alive",
+    "any_of",
+    "anything",
+    "close",
+    "cut_off",
+    "echo",
+    "hang_up",
+    "pong",
+    "response_with",
+    "response_without",
+    "status",
+]
 
 PROBE = b"still there?"
 
@@ -20,15 +39,28 @@ class Expectation:
     """``holds`` is asked after everything that arrives, and at the end.
 
     With ``probes`` a Ping is sent when the row has been; its Pong tells that the connection is
-    open and that the row has been read.
+    open and that the row has been read. ``least`` is what the RFC leaves, where it leaves more.
     """
 
     text: str
     holds: Callable[[Received], bool]
     probes: bool = False
+    least: Expectation | None = None
 
     def __str__(self) -> str:
         return self.text
+
+
+_not_opened = Expectation(
+    "an HTTP error, or the end", lambda got: not got.is_open and got.is_verdict
+)
+_failed = Expectation(
+    "the end, after a Close frame but 1000 or none",
+    lambda got: got.is_over and (got.close is None or got.close.close_code != 1000),
+)
+_answered = Expectation(
+    "a Close frame, and the end", lambda got: got.close is not None and got.is_over
+)
 
 
 def status(*codes: int, header: tuple[str, str] | None = None) -> Expectation:
@@ -40,14 +72,17 @@ def status(*codes: int, header: tuple[str, str] | None = None) -> Expectation:
         return got.status in codes and got.is_over and says_so and has_header
 
     words = " or ".join(map(str, codes))
-    return Expectation(words if header is None else f"{words} with {': '.join(header)}", holds)
+    if header is not None:
+        words = f"{words} with {': '.join(header)}"
+    return Expectation(words, holds, least=_not_opened)
 
 
-def close(*codes: int) -> Expectation:
-    """One Close frame, and the end of the connection."""
+def close(*codes: int, answers: bool = False) -> Expectation:
+    """One Close frame, and the end of the connection; ``answers`` another Close frame."""
     return Expectation(
         f"Close {' or '.join(map(str, codes))}",
         lambda got: got.close is not None and got.close.close_code in codes and got.is_over,
+        least=_answered if answers else _failed,
     )
 
 
@@ -104,10 +139,12 @@ def cut_off(expectation: Expectation) -> Expectation:
 
 
 def any_of(*expectations: Expectation) -> Expectation:
+    least = [each.least or each for each in expectations]
     return Expectation(
         ", or ".join(map(str, expectations)),
         lambda got: any(each.holds(got) for each in expectations),
         probes=any(each.probes for each in expectations),
+        least=None if least == list(expectations) else any_of(*least),
     )
 
 
@@ -122,7 +159,7 @@ class Row:
     something else with the connection in its place. ``opened`` rows follow an opening handshake
     with the header lines ``lines`` added. With ``proves``, the last byte of ``send`` is the one
     that proves what is wrong, so nothing may come before it. ``needs`` names what the server must
-    offer or be set up with; see ``NEEDS`` in runner.py.  ``size`` is that of its
+    offer or be set up with; see ``NEEDS`` in runner.py. ``size`` is that of its
     messages in bytes. ``raw`` rows do not speak TLS on a port
     that does. ``lasts`` is the limit whose time the reaction may take. ``memory`` bounds what the
     server may hold meanwhile, in bytes, beside what a connection at rest costs.
@@ -147,15 +184,3 @@ class Row:
 
     def data(self, wire: Wire) -> bytes:
         return self.send if isinstance(self.send, bytes) else self.send(wire)
-
-
-@dataclass(frozen=True)
-class Held:
-    """What no peer can send: a property of the code, and the test that holds it.
-
-    ``test`` is ``file::function`` below the folder of the tests.
-    """
-
-    id: str
-    title: str
-    test: str

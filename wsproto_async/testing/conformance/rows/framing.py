@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from peer import Peer
-from row import Expectation, Row, Send, alive, any_of, close, cut_off, echo, hang_up, pong
-from wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Wire
+from ..peer import Peer
+from ..row import Expectation, Row, Send, alive, any_of, close, cut_off, echo, hang_up, pong
+from ..wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Wire
 
 __all__ = ["FRAMING"]
 
@@ -26,13 +27,13 @@ QUEUE = 2 * (3 * 2**16)  # bytes: twice a read limit, a write limit and 64 KiB
 ONE_READ = 2**18  # bytes, which may have to wait for the next turn
 
 
-def wrong(id: str, title: str, send: Send, code: int = 1002, **more: object) -> Row:
+def wrong(id: str, title: str, send: Send, code: int = 1002, **more: Any) -> Row:
     """What is answered by a Close frame at the last byte of it."""
-    return Row(id, title, close(code), send, opened=True, proves=True, **more)  # type: ignore[arg-type]
+    return Row(id, title, close(code), send, opened=True, proves=True, **more)
 
 
-def right(id: str, title: str, send: Send, expect: Expectation = alive, **more: object) -> Row:
-    return Row(id, title, expect, send, opened=True, **more)  # type: ignore[arg-type]
+def right(id: str, title: str, send: Send, expect: Expectation = alive, **more: Any) -> Row:
+    return Row(id, title, expect, send, opened=True, **more)
 
 
 def reserved() -> Iterator[Row]:
@@ -121,6 +122,11 @@ def lengths() -> Iterator[Row]:
     )
 
 
+def many(wire: Wire, count: int) -> bytes:
+    """The first ``count`` fragments of a message."""
+    return wire.frame(TEXT, fin=False) + wire.frame(CONTINUATION, fin=False) * (count - 1)
+
+
 def fragments() -> Iterator[Row]:
     yield wrong("F12", "a continuation first", b"\x80")
     yield wrong("F12", "a continuation first, not the last", b"\x00")
@@ -141,9 +147,6 @@ def fragments() -> Iterator[Row]:
         "F12",
         "a new text after a ping inside a fragmented one",
         lambda wire: wire.frame(TEXT, b"a", fin=False) + wire.frame(PING, b"p") + b"\x01",
-    )
-    many = lambda wire, count: (  # noqa: E731
-        wire.frame(TEXT, fin=False) + wire.frame(CONTINUATION, fin=False) * (count - 1)
     )
     yield right(
         "F17",
@@ -167,7 +170,7 @@ def fragments() -> Iterator[Row]:
         "F14",
         "a Close when all fragments are used up",
         lambda wire: many(wire, wire.max_fragments) + wire.close(1000),
-        close(1000),
+        close(1000, answers=True),
         needs=FRAGMENTS,
     )
     yield right(
@@ -184,7 +187,7 @@ def fragments() -> Iterator[Row]:
         "F15",
         "a Close inside a fragmented message",
         lambda wire: wire.frame(TEXT, b"never ended", fin=False) + wire.close(1000),
-        close(1000),
+        close(1000, answers=True),
     )
     yield wrong(
         "F16",
@@ -282,7 +285,7 @@ async def eof(peer: Peer) -> None:
     peer.finish()
 
 
-CLOSE_TIMEOUT = {"lasts": "close_timeout", "needs": frozenset({"close_timeout"})}
+CLOSE_TIMEOUT: dict[str, Any] = {"lasts": "close_timeout", "needs": frozenset({"close_timeout"})}
 # A Close frame may be answered by 1006's absence of one, or by a farewell: the stream must end.
 ended = any_of(hang_up, close(1000, 1001, 1002, 1005, 1006, 1011))
 
@@ -389,12 +392,17 @@ FRAMING = [
             "F24",
             f"code {code}, which is right",
             lambda wire, code=code: wire.close(code, "€".encode()),
-            close(code),
+            close(code, answers=True),
         )
         for code in GOOD_CLOSE_CODES
     ),
-    right("F24", "a reason of 123 bytes", lambda wire: wire.close(1000, b"x" * 123), close(1000)),
-    right("F24", "no code", lambda wire: wire.frame(CLOSE), close(1005, 1000)),
+    right(
+        "F24",
+        "a reason of 123 bytes",
+        lambda wire: wire.close(1000, b"x" * 123),
+        close(1000, answers=True),
+    ),
+    right("F24", "no code", lambda wire: wire.frame(CLOSE), close(1005, 1000, answers=True)),
     wrong("F26", "a reason that is not UTF-8", lambda wire: wire.close(1000, b"bye\xff"), 1007),
     wrong("F26", "a reason cut off", lambda wire: wire.close(1000, "€".encode()[:2]), 1007),
     wrong("F26", "a surrogate in the reason", lambda wire: wire.close(1000, b"\xed\xa0\x80"), 1007),
@@ -402,9 +410,14 @@ FRAMING = [
         "F28",
         "a Close and messages behind it",
         lambda wire: wire.close(1000) + wire.frame(TEXT, b"late") * 3,
-        close(1000),
+        close(1000, answers=True),
     ),
-    right("F28", "two Close frames", lambda wire: wire.close(1000) + wire.close(1001), close(1000)),
+    right(
+        "F28",
+        "two Close frames",
+        lambda wire: wire.close(1000) + wire.close(1001),
+        close(1000, answers=True),
+    ),
     Row(
         "F29",
         "a Close, and a connection that is not closed",
@@ -413,7 +426,7 @@ FRAMING = [
         opened=True,
         mirrors=False,
         **CLOSE_TIMEOUT,
-    ),  # type: ignore[arg-type]
+    ),
     *(
         Row("F30", f"the end in {where}", ended, play=play, opened=True, mirrors=False)
         for where, play in {
@@ -432,7 +445,7 @@ FRAMING = [
         mirrors=False,
         memory=lambda wire: 2**12,
         **CLOSE_TIMEOUT,
-    ),  # type: ignore[arg-type]
+    ),
     right(
         "F32",
         "a violation many times",

@@ -1,27 +1,33 @@
-"""Runs the rows against any WebSocket server: ``python runner.py --port 8765``.
-
-Knows nothing of wsproto_async and needs nothing but Python's standard library. Prints a table,
-and exits with 1 if a row is wrong.
-"""
+"""Runs rows against any WebSocket server, or client, over a socket of its own."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import re
 import socket
 import ssl
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from peer import Peer
-from received import CUT_OFF, Received
-from row import PROBE, Row
-from rows import ROWS
-from wire import CLOSE, DEFLATE, PING, TEXT, Wire, accept_token, head
+from .peer import Peer
+from .received import CUT_OFF, Received
+from .row import PROBE, Row
+from .rows import ROWS
+from .wire import CLOSE, DEFLATE, PING, TEXT, Wire, accept_token, head
+
+__all__ = [
+    "NEEDS",
+    "SET_UPS",
+    "Outcome",
+    "Target",
+    "explore",
+    "judge",
+    "play_server",
+    "run",
+    "talk",
+]
 
 # What a row may need, and how the command line comes to know that it is there.
 NEEDS = {
@@ -55,8 +61,6 @@ SET_UPS = {
     "wrong_subprotocol": "picks a subprotocol that was not offered",
 }
 _TO_SEND = 30.0  # seconds
-_AT_ONCE = 8  # rows, on the command line
-_LIMITS = ("open_timeout", "close_timeout", "ping_timeout", "send_timeout", "frame_timeout")
 
 
 @dataclass(frozen=True)
@@ -279,11 +283,11 @@ async def play_server(
     return judge(row, peer.received)
 
 
-# The command line
+async def explore(target: Target) -> Target:
+    """Try what the server offers: return the target that ``provides`` it too.
 
-
-async def _find_out(target: Target) -> Target:
-    """Try what the server offers; raises OSError if it does not open a connection."""
+    Raises OSError or TimeoutError if it does not open a connection.
+    """
     provides = set(target.provides)
     async with _connected(ROWS[0], target) as peer:
         async with asyncio.timeout(target.patience):
@@ -301,79 +305,3 @@ async def _find_out(target: Target) -> Target:
                 else:
                     provides.add("echo")
     return replace(target, provides=frozenset(provides))
-
-
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--path", default="/")
-    parser.add_argument("--tls", action="store_true", help="the port speaks TLS; any certificate")
-    parser.add_argument("--only", default="", metavar="IDS", help="such as F01 or H,F")
-    parser.add_argument("--patience", type=float, default=3.0, help="seconds for a reaction")
-    parser.add_argument("--whole", action="store_true", help="do not send byte by byte as well")
-    for name in ("max_size", "max_fragments"):
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int, help=NEEDS[name])
-    for name in _LIMITS:
-        parser.add_argument(f"--{name.replace('_', '-')}", type=float, help=NEEDS[name])
-    parser.add_argument("--set-up", default="", metavar="NAMES", help=f"of {', '.join(SET_UPS)}")
-    return parser.parse_args(arguments)
-
-
-def _target(options: argparse.Namespace) -> Target:
-    given = {
-        name: value
-        for name, value in vars(options).items()
-        if name in (*_LIMITS, "max_size", "max_fragments") and value is not None
-    }
-    context = None
-    if options.tls:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    sizes = {name: given[name] for name in ("max_size", "max_fragments") if name in given}
-    names = {name for name in options.set_up.split(",") if name}
-    return Target(
-        options.host,
-        options.port,
-        Wire(host=f"{options.host}:{options.port}", path=options.path, **sizes),
-        context,
-        frozenset({"tls" if options.tls else "plain", *given, *names}),
-        given,
-        options.patience,
-        0.0005,
-    )
-
-
-async def _try(row: Row, target: Target, only_whole: bool) -> Outcome:
-    outcome = await run(row, target)
-    if outcome.state in ("ok", "late") and row.cuts and row.play is None and not only_whole:
-        outcome = await run(row, target, split=True)
-        if outcome.state == "WRONG":
-            outcome = outcome._replace(got=f"byte by byte: {outcome.got}")
-    return outcome
-
-
-async def _main(options: argparse.Namespace) -> int:
-    target = _target(options)
-    try:
-        target = await _find_out(target)
-    except (OSError, TimeoutError) as exc:
-        print(f"{options.host}:{options.port}: {exc}", file=sys.stderr)
-        return 2
-    prefixes = tuple(options.only.split(","))
-    counts = {"ok": 0, "late": 0, "WRONG": 0, "skipped": 0}
-    chosen = [row for row in ROWS if row.id.startswith(prefixes)]
-    for start in range(0, len(chosen), _AT_ONCE):
-        batch = chosen[start : start + _AT_ONCE]
-        tries = (_try(row, target, options.whole) for row in batch)
-        for row, state, got in await asyncio.gather(*tries):
-            counts[state] += 1
-            print(f"{row.id}  {state:7}  {row.title}")
-            if state != "ok":
-                print(f"              expected: {row.expect}\n              got: {got}")
-    print(", ".join(f"{count} {state}" for state, count in counts.items()))
-    return 1 if counts["WRONG"] else 0
-
-
-if __name__ == "__main__":
-    sys.exit(asyncio.run(_main(_parse(None))))

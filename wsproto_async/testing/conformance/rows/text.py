@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from typing import Any
 
-from row import Row, Send, alive, any_of, close, echo
-from wire import BINARY, CONTINUATION, DEFLATE, PING, RSV1, TEXT, deflate, stored
-
+from ..row import Row, Send, alive, any_of, close, echo
+from ..wire import BINARY, CONTINUATION, DEFLATE, PING, RSV1, TEXT, deflate, stored
 from .framing import right, wrong
 
 __all__ = ["TEXT_AND_DEFLATE"]
@@ -20,9 +20,9 @@ BAD_UTF8 = (
     "κόσμε".encode() + b"\xed\xbf",
 )
 NOISE = random.Random(7692).randbytes(20_000)
-WITH_DEFLATE = {"lines": (DEFLATE,), "needs": frozenset({"deflate"})}
-BOTH = {"lines": (DEFLATE,), "needs": frozenset({"deflate", "echo"})}
-SMALL = {"lines": (DEFLATE,), "needs": frozenset({"deflate", "max_size"})}
+WITH_DEFLATE: dict[str, Any] = {"lines": (DEFLATE,), "needs": frozenset({"deflate"})}
+BOTH: dict[str, Any] = {"lines": (DEFLATE,), "needs": frozenset({"deflate", "echo"})}
+SMALL: dict[str, Any] = {"lines": (DEFLATE,), "needs": frozenset({"deflate", "max_size"})}
 
 
 # RFC 7692 leaves the code open; ours is 1007.
@@ -129,7 +129,7 @@ def garbage() -> Iterator[Row]:
             lambda wire, payload=payload: wire.compressed(payload),
             opened=True,
             **WITH_DEFLATE,
-        )  # type: ignore[arg-type]
+        )
     yield Row(
         "D07",
         "a distance before the beginning",
@@ -137,7 +137,7 @@ def garbage() -> Iterator[Row]:
         lambda wire: wire.compressed(b"\x03\x02\x00"),
         opened=True,
         **WITH_DEFLATE,
-    )  # type: ignore[arg-type]
+    )
     hello = deflate(b"hello, hello, hello, hello")
     for size in range(1, len(hello) - 1):
         yield Row(
@@ -147,11 +147,11 @@ def garbage() -> Iterator[Row]:
             lambda wire, size=size: wire.compressed(hello[:size], TEXT),
             opened=True,
             **WITH_DEFLATE,
-        )  # type: ignore[arg-type]
+        )
 
 
 def deflated(id: str, title: str, send: Send, result: bytes, opcode: int = BINARY) -> Row:
-    return Row(id, title, echo(result, opcode), send, opened=True, **BOTH)  # type: ignore[arg-type]
+    return Row(id, title, echo(result, opcode), send, opened=True, **BOTH)
 
 
 TEXT_AND_DEFLATE = [
@@ -165,7 +165,7 @@ TEXT_AND_DEFLATE = [
         cuts=False,
         memory=lambda wire: 2 * wire.max_size + 2**16,
         **SMALL,
-    ),  # type: ignore[arg-type]
+    ),
     Row(
         "D01",
         "a bomb of text in fragments",
@@ -180,7 +180,7 @@ TEXT_AND_DEFLATE = [
         cuts=False,
         memory=lambda wire: 2 * wire.max_size + 2**16,
         **SMALL,
-    ),  # type: ignore[arg-type]
+    ),
     *(
         Row(
             "D02",
@@ -189,7 +189,7 @@ TEXT_AND_DEFLATE = [
             lambda wire, over=over: wire.compressed(deflate(bytes(wire.max_size + over))),
             opened=True,
             **SMALL,
-        )  # type: ignore[arg-type]
+        )
         for over in (1, 2)
     ),
     Row(
@@ -199,7 +199,7 @@ TEXT_AND_DEFLATE = [
         lambda wire: wire.compressed(deflate(bytes(wire.max_size))),
         opened=True,
         **SMALL,
-    ),  # type: ignore[arg-type]
+    ),
     Row(
         "D04",
         "stored blocks that are too long, of a text that is not",
@@ -207,7 +207,7 @@ TEXT_AND_DEFLATE = [
         lambda wire: wire.compressed((stored(b"") * (wire.max_size // 5 + 1))[: wire.max_size + 1]),
         opened=True,
         **SMALL,
-    ),  # type: ignore[arg-type]
+    ),
     *garbage(),
     deflated(
         "D08",
@@ -250,7 +250,7 @@ TEXT_AND_DEFLATE = [
         lambda wire: wire.compressed(deflate(NOISE)),
         opened=True,
         size=len(NOISE),
-        **BOTH,  # type: ignore[arg-type]
+        **BOTH,
     ),
     deflated(
         "X03",
@@ -277,7 +277,7 @@ TEXT_AND_DEFLATE = [
         opened=True,
         proves=True,
         **WITH_DEFLATE,
-    ),  # type: ignore[arg-type]
+    ),
     *(
         Row(
             "X04",
@@ -287,7 +287,7 @@ TEXT_AND_DEFLATE = [
             opened=True,
             proves=True,
             **WITH_DEFLATE,
-        )  # type: ignore[arg-type]
+        )
         for opcode in (8, 9, 10)
     ),
     *(
@@ -299,7 +299,7 @@ TEXT_AND_DEFLATE = [
             opened=True,
             proves=True,
             **WITH_DEFLATE,
-        )  # type: ignore[arg-type]
+        )
         for first in (0xA1, 0x91, 0xE1, 0xF1, 0xD2)
     ),
     Row(
@@ -309,7 +309,7 @@ TEXT_AND_DEFLATE = [
         lambda wire: wire.compressed(deflate(b"ok\xff"), TEXT),
         opened=True,
         **WITH_DEFLATE,
-    ),  # type: ignore[arg-type]
+    ),
     Row(
         "X05",
         "a compressed text cut off in a character",
@@ -317,7 +317,7 @@ TEXT_AND_DEFLATE = [
         lambda wire: wire.compressed(deflate("€".encode()[:2]), TEXT),
         opened=True,
         **WITH_DEFLATE,
-    ),  # type: ignore[arg-type]
+    ),
     Row(
         "X05",
         "an empty compressed payload",
@@ -325,5 +325,5 @@ TEXT_AND_DEFLATE = [
         lambda wire: wire.compressed(b""),
         opened=True,
         **WITH_DEFLATE,
-    ),  # type: ignore[arg-type]
+    ),
 ]
