@@ -18,7 +18,11 @@ from wsproto_async import ConnectionClosedError, InvalidStatus, Server, WebSocke
 pytestmark = [pytest.mark.proxies, pytest.mark.one_loop]
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "proxies.md"
-BLOCKS = re.findall(r"^```(nginx|haproxy|caddyfile)\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
+BLOCKS = re.findall(
+    r"^```(?:text\n# )?(nginx|haproxy|caddyfile)(?:\.cfg)?\n(.*?)^```$",
+    PAGE.read_text(),
+    re.M | re.S,
+)
 PROXIES = [pytest.param(*block, id=f"{block[0]} {number}") for number, block in enumerate(BLOCKS)]
 
 CLIENT = "127.0.0.7"  # another loopback address than the proxy's own
