@@ -12,18 +12,22 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from pathlib import Path
-from random import randrange
 from typing import Any
 
 import pytest
+from started import (
+    EXAMPLES,
+    TIMEOUT,
+    Start,
+    expect_close,
+    find_free_port,
+    port_option,
+    receive,
+    say,
+)
 
 from wsproto_async import InvalidStatus, WebSocket, connect, serve
 
-EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 SERVERS = [
     "echo.py",
     "scream.py",
@@ -32,99 +36,9 @@ SERVERS = [
     "rooms/server.py",
     "cursors/server.py",
     "ticker/server.py",
+    "tokens/server.py",
 ]
-PAGES = ["rooms", "cursors", "ticker"]
-TIMEOUT = 20  # seconds until something that should happen counts as not happening
-
-
-class Example:
-    """A server among the examples, started as a user does."""
-
-    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
-        self.process = process
-        self.port = port
-        self.uri = f"ws://127.0.0.1:{port}/"
-
-    def interrupt(self) -> None:
-        self.process.send_signal(signal.SIGINT)
-
-    def wait(self) -> None:
-        """Expect the clean end that Ctrl-C asks for."""
-        _, errors = self.process.communicate(timeout=TIMEOUT)
-        assert self.process.returncode == 0, errors
-        assert "Traceback" not in errors
-        assert "ERROR" not in errors
-
-
-Start = Callable[[str], Example]
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Start servers; stop what still runs after the test, and expect all to end cleanly."""
-    examples: list[Example] = []
-
-    def start(name: str) -> Example:
-        port = find_free_port()
-        option = ["--port"] if "/" in name else []
-        process = subprocess.Popen(
-            [sys.executable, EXAMPLES / name, *option, str(port)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        examples.append(Example(process, port))
-        wait_until_answering(process, port)
-        return examples[-1]
-
-    try:
-        yield start
-        for example in examples:
-            if example.process.returncode is None:
-                example.interrupt()
-                example.wait()
-    finally:
-        for example in examples:
-            if example.process.returncode is None:
-                example.process.kill()
-                example.process.communicate()
-
-
-def find_free_port() -> int:
-    """A port that no connection gets by itself, so that nobody else comes to it meanwhile."""
-    while True:
-        with (
-            suppress(OSError),
-            socket.create_server(("127.0.0.1", randrange(20_000, 32_000))) as sock,
-        ):
-            port: int = sock.getsockname()[1]
-            return port
-
-
-def wait_until_answering(process: subprocess.Popen[str], port: int) -> None:
-    """Wait for the answer to a plain request: from then on Ctrl-C stops it cleanly, too."""
-    deadline = time.monotonic() + TIMEOUT
-    while True:
-        assert process.poll() is None, process.communicate()[1]
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as sock:
-                sock.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-                assert sock.recv(1) == b"H"
-                return
-        except ConnectionRefusedError:
-            assert time.monotonic() < deadline, "it never listened"
-            time.sleep(0.02)
-
-
-async def receive(ws: WebSocket) -> Any:
-    async with asyncio.timeout(TIMEOUT):
-        return await ws.recv()
-
-
-async def expect_close(ws: WebSocket, code: int) -> None:
-    async with asyncio.timeout(TIMEOUT):
-        await ws.wait_closed()
-    assert ws.close_code == code
+PAGES = ["rooms", "cursors", "ticker", "tokens"]
 
 
 # --- echo, scream, chat --------------------------------------------------------------------
@@ -162,10 +76,8 @@ async def test_interrupted_server_says_going_away(start: Start, name: str) -> No
 @pytest.mark.parametrize("name", SERVERS)
 def test_port_in_use_is_an_error(name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as sock:
-        option = ["--port"] if "/" in name else []
-        arguments = [*option, str(sock.getsockname()[1])]
         done = subprocess.run(
-            [sys.executable, EXAMPLES / name, *arguments],
+            [sys.executable, EXAMPLES / name, *port_option(name, sock.getsockname()[1])],
             capture_output=True,
             text=True,
             timeout=TIMEOUT,
@@ -413,10 +325,6 @@ async def test_demo_refuses_the_pages_of_others(start: Start) -> None:
     assert refused.value.response.status == 403
 
 
-async def say(ws: WebSocket, **message: str) -> None:
-    await ws.send(json.dumps(message))
-
-
 async def hear(ws: WebSocket) -> tuple[str, str, str, int]:
     message = json.loads(await receive(ws))
     return message["kind"], message["name"], message["text"], message["present"]
@@ -467,7 +375,7 @@ async def test_demo_chat_refuses_other_messages(start: Start, message: str | byt
         assert await hear(other) == ("you", "Ada", "", 1)
 
 
-# --- rooms, cursors, ticker ----------------------------------------------------------------
+# --- the pages of the others ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -496,6 +404,9 @@ def test_page_allows_only_its_own_style_and_script(start: Start, name: str) -> N
 def test_page_is_all_there_is(start: Start, name: str) -> None:
     response, _ = ask(start(f"{name}/server.py").port, "GET", "/index.html")
     assert response.status == 404
+
+
+# --- rooms, cursors, ticker ----------------------------------------------------------------
 
 
 async def hear_all(ws: WebSocket) -> dict[str, Any]:
