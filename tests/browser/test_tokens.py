@@ -35,5 +35,5 @@ def test_answer_that_comes_to_its_end(tmp_path: Path) -> None:
 
 
 def test_light_dark_and_narrow(tmp_path: Path) -> None:
-    with running("tokens", "--rate", "300") as tokens:
+    with running("tokens") as tokens:
         judge_views(play(tokens, "screenshots", tmp_path)["views"])

@@ -56,11 +56,11 @@ const scenarios = {
     return shots(async (context) => {
       const page = await enter(context);
       await ask(page, "What is backpressure?");
-      await waitForTokens(page, 60);
+      await waitForTokens(page, 25);
       await page.keyboard.press("Escape");
       await waitForEnd(page);
       await ask(page, "Why has a queue a limit? " + "Without-any-place-to-break-".repeat(4));
-      await waitForTokens(page, 40);
+      await waitForTokens(page, 20);
       return page;
     });
   },

@@ -53,9 +53,13 @@ class Example:
     async def logs(self, words: str) -> str:
         """Wait for a line with these words in its log, and return it."""
         assert self.process.stderr is not None
-        async with asyncio.timeout(TIMEOUT):
-            while words not in (line := await asyncio.to_thread(self.process.stderr.readline)):
-                assert line, "it has ended"
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                while words not in (line := await asyncio.to_thread(self.process.stderr.readline)):
+                    assert line, "it has ended"
+        except TimeoutError:
+            self.process.kill()  # or the thread would wait on
+            raise
         return line
 
 

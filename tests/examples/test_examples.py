@@ -37,8 +37,9 @@ SERVERS = [
     "cursors/server.py",
     "ticker/server.py",
     "tokens/server.py",
+    "upload/server.py",
 ]
-PAGES = ["rooms", "cursors", "ticker", "tokens"]
+PAGES = ["rooms", "cursors", "ticker", "tokens", "upload"]
 
 
 # --- echo, scream, chat --------------------------------------------------------------------
