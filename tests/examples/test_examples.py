@@ -38,8 +38,9 @@ SERVERS = [
     "ticker/server.py",
     "tokens/server.py",
     "upload/server.py",
+    "whiteboard/server.py",
 ]
-PAGES = ["rooms", "cursors", "ticker", "tokens", "upload"]
+PAGES = ["rooms", "cursors", "ticker", "tokens", "upload", "whiteboard"]
 
 
 # --- echo, scream, chat --------------------------------------------------------------------
