@@ -39,8 +39,9 @@ SERVERS = [
     "tokens/server.py",
     "upload/server.py",
     "whiteboard/server.py",
+    "game/server.py",
 ]
-PAGES = ["rooms", "cursors", "ticker", "tokens", "upload", "whiteboard"]
+PAGES = ["rooms", "cursors", "ticker", "tokens", "upload", "whiteboard", "game"]
 
 
 # --- echo, scream, chat --------------------------------------------------------------------
