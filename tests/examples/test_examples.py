@@ -40,8 +40,9 @@ SERVERS = [
     "upload/server.py",
     "whiteboard/server.py",
     "game/server.py",
+    "dashboard/server.py",
 ]
-PAGES = ["rooms", "cursors", "ticker", "tokens", "upload", "whiteboard", "game"]
+PAGES = ["rooms", "cursors", "ticker", "tokens", "upload", "whiteboard", "game", "dashboard"]
 
 
 # --- echo, scream, chat --------------------------------------------------------------------
@@ -70,7 +71,7 @@ async def test_scream(start: Start) -> None:
 @pytest.mark.parametrize("name", SERVERS)
 async def test_interrupted_server_says_going_away(start: Start, name: str) -> None:
     example = start(name)
-    async with connect(example.uri) as ws:
+    async with connect(example.uri + ("upload?size=1" if "upload" in name else "")) as ws:
         example.interrupt()
         await expect_close(ws, 1001)
     example.wait()
