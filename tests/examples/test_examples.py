@@ -140,6 +140,13 @@ async def test_chat_goes_on_when_a_member_does_not_read(start: Start) -> None:
             pass
 
 
+def test_readme_names_each_example() -> None:
+    servers = [*EXAMPLES.glob("*/server.py"), *EXAMPLES.glob("*.py")]
+    text = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`python examples/(\S+\.py)", text))
+    assert named == {path.relative_to(EXAMPLES).as_posix() for path in servers}
+
+
 # --- client --------------------------------------------------------------------------------
 
 

@@ -141,6 +141,19 @@ async def test_refusals(proxy: Example, start: Start) -> None:
     assert refused.value.response.status == 502
 
 
+async def test_upstream_does_not_outlive_a_refusal_of_our_own(
+    proxy: Example, upstream: Upstream
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    writer.write(
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 12\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    assert (await reader.readline()).startswith(b"HTTP/1.1 426 ")
+    assert await upstream.end() == (1006, "")
+    writer.close()
+
+
 async def test_who_does_not_read_makes_the_sender_wait(proxy: Example, upstream: Upstream) -> None:
     """A message is far larger than what fits on the way, and than what the proxy holds of it."""
     size = 2**27
