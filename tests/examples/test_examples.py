@@ -12,21 +12,24 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from functools import cache
-from pathlib import Path
-from random import randrange
 from typing import Any
 
 import pytest
+from started import (
+    EXAMPLES,
+    TIMEOUT,
+    Start,
+    expect_close,
+    find_free_port,
+    port_option,
+    receive,
+    say,
+)
 
 from wsproto_async import InvalidStatus, WebSocket, connect, serve
 
 pytestmark = pytest.mark.one_loop  # the examples have theirs
 
-EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 SERVERS = [
     "echo.py",
     "scream.py",
@@ -35,112 +38,13 @@ SERVERS = [
     "rooms/server.py",
     "cursors/server.py",
     "ticker/server.py",
+    "tokens/server.py",
+    "upload/server.py",
+    "whiteboard/server.py",
+    "game/server.py",
+    "dashboard/server.py",
 ]
-PAGES = ["rooms", "cursors", "ticker"]
-TIMEOUT = 20  # seconds until something that should happen counts as not happening
-
-
-class Example:
-    """A server among the examples, started as a user does."""
-
-    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
-        self.process = process
-        self.port = port
-        self.uri = f"ws://127.0.0.1:{port}/"
-
-    def interrupt(self) -> None:
-        self.process.send_signal(signal.SIGINT)
-
-    def wait(self) -> None:
-        """Expect the clean end that Ctrl-C asks for."""
-        _, errors = self.process.communicate(timeout=TIMEOUT)
-        assert self.process.returncode == 0, errors
-        assert "Traceback" not in errors
-        assert "ERROR" not in errors
-
-
-Start = Callable[[str], Example]
-
-
-@contextmanager
-def servers() -> Iterator[Start]:
-    """Start servers; stop what still runs in the end, and expect all to end cleanly."""
-    examples: list[Example] = []
-
-    def start(name: str) -> Example:
-        port = find_free_port()
-        option = ["--port"] if "/" in name else []
-        process = subprocess.Popen(
-            [sys.executable, EXAMPLES / name, *option, str(port)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        examples.append(Example(process, port))
-        wait_until_answering(process, port)
-        return examples[-1]
-
-    try:
-        yield start
-        for example in examples:
-            if example.process.returncode is None:
-                example.interrupt()
-                example.wait()
-    finally:
-        for example in examples:
-            if example.process.returncode is None:
-                example.process.kill()
-                example.process.communicate()
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    with servers() as start:
-        yield start
-
-
-@pytest.fixture(scope="module")
-def share() -> Iterator[Start]:
-    """Start each server once, for the tests that it does not remember."""
-    with servers() as start:
-        yield cache(start)
-
-
-def find_free_port() -> int:
-    """A port that no connection gets by itself, so that nobody else comes to it meanwhile."""
-    while True:
-        with (
-            suppress(OSError),
-            socket.create_server(("127.0.0.1", randrange(20_000, 32_000))) as sock,
-        ):
-            port: int = sock.getsockname()[1]
-            return port
-
-
-def wait_until_answering(process: subprocess.Popen[str], port: int) -> None:
-    """Wait for the answer to a plain request: from then on Ctrl-C stops it cleanly, too."""
-    deadline = time.monotonic() + TIMEOUT
-    while True:
-        assert process.poll() is None, process.communicate()[1]
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as sock:
-                sock.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-                assert sock.recv(1) == b"H"
-                return
-        except ConnectionRefusedError:
-            assert time.monotonic() < deadline, "it never listened"
-            time.sleep(0.02)
-
-
-async def receive(ws: WebSocket) -> Any:
-    async with asyncio.timeout(TIMEOUT):
-        return await ws.recv()
-
-
-async def expect_close(ws: WebSocket, code: int) -> None:
-    async with asyncio.timeout(TIMEOUT):
-        await ws.wait_closed()
-    assert ws.close_code == code
+PAGES = ["rooms", "cursors", "ticker", "tokens", "upload", "whiteboard", "game", "dashboard"]
 
 
 # --- echo, scream, chat --------------------------------------------------------------------
@@ -169,7 +73,7 @@ async def test_scream(start: Start) -> None:
 @pytest.mark.parametrize("name", SERVERS)
 async def test_interrupted_server_says_going_away(start: Start, name: str) -> None:
     example = start(name)
-    async with connect(example.uri) as ws:
+    async with connect(example.uri + ("upload?size=1" if "upload" in name else "")) as ws:
         example.interrupt()
         await expect_close(ws, 1001)
     example.wait()
@@ -178,10 +82,8 @@ async def test_interrupted_server_says_going_away(start: Start, name: str) -> No
 @pytest.mark.parametrize("name", SERVERS)
 def test_port_in_use_is_an_error(name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as sock:
-        option = ["--port"] if "/" in name else []
-        arguments = [*option, str(sock.getsockname()[1])]
         done = subprocess.run(
-            [sys.executable, EXAMPLES / name, *arguments],
+            [sys.executable, EXAMPLES / name, *port_option(name, sock.getsockname()[1])],
             capture_output=True,
             text=True,
             timeout=TIMEOUT,
@@ -238,6 +140,13 @@ async def test_chat_goes_on_when_a_member_does_not_read(start: Start) -> None:
                 assert heard == f"guest 1: {count} {text}"
         while "guest 3 left" not in (heard := await receive(second)):
             pass
+
+
+def test_readme_names_each_example() -> None:
+    servers = [*EXAMPLES.glob("*/server.py"), *EXAMPLES.glob("*.py")]
+    text = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`python examples/(\S+\.py)", text))
+    assert named == {path.relative_to(EXAMPLES).as_posix() for path in servers}
 
 
 # --- client --------------------------------------------------------------------------------
@@ -429,10 +338,6 @@ async def test_demo_refuses_the_pages_of_others(share: Start) -> None:
     assert refused.value.response.status == 403
 
 
-async def say(ws: WebSocket, **message: str) -> None:
-    await ws.send(json.dumps(message))
-
-
 async def hear(ws: WebSocket) -> tuple[str, str, str, int]:
     message = json.loads(await receive(ws))
     return message["kind"], message["name"], message["text"], message["present"]
@@ -480,7 +385,7 @@ async def test_demo_chat_refuses_other_messages(start: Start) -> None:
         assert await hear(other) == ("you", "Ada", "", 1)
 
 
-# --- rooms, cursors, ticker ----------------------------------------------------------------
+# --- the pages of the others ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -509,6 +414,9 @@ def test_page_allows_only_its_own_style_and_script(share: Start, name: str) -> N
 def test_page_is_all_there_is(share: Start, name: str) -> None:
     response, _ = ask(share(f"{name}/server.py").port, "GET", "/index.html")
     assert response.status == 404
+
+
+# --- rooms, cursors, ticker ----------------------------------------------------------------
 
 
 async def hear_all(ws: WebSocket) -> dict[str, Any]:
