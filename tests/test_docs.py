@@ -51,7 +51,7 @@ PAGES = [
     ),
 ]
 WITH_TRACEBACK = {"tutorial.md: Errors in a handler"}  # sections whose server is to log one
-PATIENCE = 30  # seconds for a program to start, to end, or to stop
+PATIENCE = 60  # seconds for a program to start, to end, or to stop
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE_NAME = re.compile(r"# (\w+\.py)\n")
