@@ -19,10 +19,11 @@ __all__ = [
 ]
 
 _HEADER: Final = "Sec-WebSocket-Extensions"
-_TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+_CHAR: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+_TOKEN: Final = rf"{_CHAR}++"
 _NAME: Final = re.compile(rf"[ \t]*+({_TOKEN})[ \t]*+")
 _PARAMETER: Final = re.compile(
-    rf'[ \t]*+({_TOKEN})[ \t]*+(?:=[ \t]*+({_TOKEN}|"(?:[^"\\]|\\.)*+")[ \t]*+)?'
+    rf'[ \t]*+({_TOKEN})[ \t]*+(?:=[ \t]*+(?:({_TOKEN})|"((?:\\?{_CHAR})++)")[ \t]*+)?'
 )
 _NOTHING: Final = re.compile(r"[ \t]*+(?=,|\Z)")
 
@@ -59,7 +60,9 @@ def _parse_extension(value: str, pos: int) -> tuple[str, Parameters, int]:
         match = _PARAMETER.match(value, match.end() + 1)
         if match is None:
             raise InvalidHeader(f"{_HEADER} is malformed")
-        parameters.append((match[1], match[2]))
+        key, token, quoted = match.groups()
+        # RFC 6455 9.1: what the quotes hold must be a token, and means the same without them.
+        parameters.append((key, token if quoted is None else quoted.replace("\\", "")))
     return name, parameters, match.end()
 
 

@@ -36,7 +36,6 @@ _BY_TITLE = {
     ("F32", "a violation many times"): "RFC 6455 7.1.7",
 }
 _LEFT_OPEN = {
-    ("H42", "quoted strings"),  # RFC 6455 9.1 wants a token between the quotes
     ("H26", "Upgrade: websocket/13"),  # RFC 9110 lets protocols have versions
     ("H45", "a bad offer before a good one"),  # both may be declined
     ("X03", "the tail that should have been taken away"),  # and was not
