@@ -66,7 +66,7 @@ async def test_who_comes_late_gets_large_strokes_too(start: Start) -> None:
         for number in range(200):  # some 2 MB
             await say(ws, **{**STROKE, "stroke": number, "points": points})
             await hear(ws)
-    async with connect(uri) as late:
+    async with connect(uri, compression=None) as late:
         history, _ = await enter(late, 2)
         assert [each["stroke"] for each in history] == list(range(200))
 
