@@ -70,6 +70,7 @@ async def test_scream(start: Start) -> None:
         assert await receive(ws) == "STILL HERE!!!"
 
 
+@pytest.mark.one_loop
 @pytest.mark.parametrize("name", SERVERS)
 async def test_interrupted_server_says_going_away(start: Start, name: str) -> None:
     example = start(name)
@@ -408,12 +409,6 @@ def test_page_allows_only_its_own_style_and_script(share: Start, name: str) -> N
         "form-action": "'none'",
         "frame-ancestors": "'none'",
     }
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_page_is_all_there_is(share: Start, name: str) -> None:
-    response, _ = ask(share(f"{name}/server.py").port, "GET", "/index.html")
-    assert response.status == 404
 
 
 # --- rooms, cursors, ticker ----------------------------------------------------------------

@@ -104,11 +104,11 @@ async def test_handshake_is_passed_on(proxy: Example, upstream: Upstream) -> Non
         assert ws.subprotocol is None
 
 
-@pytest.mark.parametrize("code", [1000, 1008, 1011, 4999])
-async def test_close_of_the_client(proxy: Example, upstream: Upstream, code: int) -> None:
-    async with connect(proxy.uri) as ws:
-        await ws.close(code, "grüße")
-    assert await upstream.end() == (code, "grüße")
+async def test_close_of_the_client(proxy: Example, upstream: Upstream) -> None:
+    for code in (1000, 1008, 1011, 4999):
+        async with connect(proxy.uri) as ws:
+            await ws.close(code, "grüße")
+        assert await upstream.end() == (code, "grüße")
 
 
 async def test_close_of_the_server(proxy: Example) -> None:
