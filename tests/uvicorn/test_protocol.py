@@ -87,8 +87,9 @@ async def test_violations_are_the_application_s_disconnect(
 
     async with run(app) as server, raw_peer(server.port) as peer:
         await peer.send(sent)
-        assert (await peer.read_close()).close_code == code
-        assert await peer.read_eof() == b""
+        async with asyncio.timeout(5):  # who goes on sending has 1 s to read our last words
+            assert (await peer.read_close()).close_code == code
+            assert await peer.read_eof() == b""
         event = await ended.get()
     assert event["code"] == code
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
@@ -184,9 +185,10 @@ async def test_shutdown_does_not_wait_for_an_answer_to_a_close_frame(run: Run) -
 async def test_silent_peer_is_closed_and_not_waited_for(run: Run) -> None:
     options = {"ws_ping_interval": 0.05, "ws_ping_timeout": 0.05}
     async with run(echo, **options) as server, raw_peer(server.port) as peer:
-        close = await peer.read_close()
-        assert (close.close_code, close.payload[2:]) == (1011, b"keepalive ping timeout")
-        assert await peer.read_eof() == b""
+        async with asyncio.timeout(5):  # the Close frame would be waited for 10 s
+            close = await peer.read_close()
+            assert (close.close_code, close.payload[2:]) == (1011, b"keepalive ping timeout")
+            assert await peer.read_eof() == b""
 
 
 async def test_no_pings_if_none_are_wanted(run: Run) -> None:
@@ -217,3 +219,87 @@ async def test_over_tls(run: Run, tmp_path: Path) -> None:
             with pytest.raises(ConnectionClosedError) as caught:
                 await ws.recv()
     assert caught.value.code == 3000
+
+
+async def test_peer_that_never_answers_a_close_frame(run: Run) -> None:
+    go_on = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await go_on.wait()
+        await send({"type": "websocket.close"})
+
+    async with run(app) as server, raw_peer(server.port) as peer:
+        protocol = server.protocol
+        protocol.close_timeout = 0.05
+        go_on.set()
+        async with asyncio.timeout(5):
+            assert (await peer.read_close()).close_code == 1000
+            assert await peer.read_eof() == b""
+        await until(lambda: not server.server.server_state.connections)
+        assert protocol.close_timer is None
+
+
+async def test_answer_to_a_close_frame_ends_the_wait_for_it(run: Run) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close"})
+
+    async with run(app) as server, connect(server.uri) as ws:
+        protocol = server.protocol
+        await ws.wait_closed()
+        await until(lambda: not server.server.server_state.connections)
+        assert protocol.close_timer is None
+
+
+async def test_shutdown_while_a_response_is_sent(run: Run) -> None:
+    begun = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.http.response.start", "status": 404, "headers": []})
+        await send({"type": "websocket.http.response.body", "body": b"x", "more_body": True})
+        begun.set()
+        await asyncio.Event().wait()
+
+    async with run(app, timeout_graceful_shutdown=1) as server, tcp_peer(server.port) as peer:
+        await peer.send(head(*UPGRADE))
+        await begun.wait()
+        stopping = asyncio.create_task(server.stop())
+        async with asyncio.timeout(0.9):  # before the application is cancelled
+            assert (await peer.read_eof()).endswith(b"1\r\nx\r\n")
+        await stopping
+
+
+async def test_application_that_ignores_the_shutdown_is_cancelled(run: Run) -> None:
+    cancelled: list[bool] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.append(True)
+            raise
+
+    async with run(app, timeout_graceful_shutdown=1) as server, connect(server.uri) as ws:
+        await server.stop()
+        await ws.wait_closed()
+        assert ws.close_code == 1012
+    await until(lambda: cancelled)
+
+
+async def test_pages_of_any_origin_may_connect(run: Run) -> None:
+    async with run(echo) as server, connect(server.uri, origin="http://elsewhere.example") as ws:
+        await ws.send("hi")
+        assert await ws.recv() == "hi"
+
+
+async def test_other_timeouts_are_as_by_default(run: Run) -> None:
+    async with run(echo) as server, connect(server.uri):
+        settings = server.protocol.settings
+        assert (settings.send_timeout, settings.frame_timeout) == (20, 20)
+        assert settings.open_timeout is None

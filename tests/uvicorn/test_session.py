@@ -368,6 +368,22 @@ async def test_close(run: Run) -> None:
     assert events[0] == {"type": "websocket.disconnect", "code": 3001, "reason": "done"}
 
 
+async def test_own_close_is_told_before_the_peer_has_answered(run: Run) -> None:
+    events: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(ACCEPT)
+        await send(CLOSE)
+        events.append(await receive())
+
+    async with run(app) as server, raw_peer(server.port) as peer:
+        assert (await peer.read_close()).close_code == 1000
+        async with asyncio.timeout(5):
+            await until(lambda: events)
+        assert events == [{"type": "websocket.disconnect", "code": 1000, "reason": ""}]
+
+
 async def test_close_says_1000_by_default(run: Run) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await receive()
