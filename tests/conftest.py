@@ -25,7 +25,7 @@ hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
 
 PATIENCE = 300.0  # seconds for one test
-WATCHED_LOGGERS = ("asyncio", "wsproto_async")
+WATCHED_LOGGERS = ("asyncio", "wsproto_async", "uvicorn.error")
 
 
 def pytest_asyncio_loop_factories(

@@ -273,6 +273,7 @@ async def test_shutdown_while_a_response_is_sent(run: Run) -> None:
         await stopping
 
 
+@pytest.mark.logs_errors  # uvicorn does
 async def test_application_that_ignores_the_shutdown_is_cancelled(run: Run) -> None:
     cancelled: list[bool] = []
 
@@ -303,3 +304,21 @@ async def test_other_timeouts_are_as_by_default(run: Run) -> None:
         settings = server.protocol.settings
         assert (settings.send_timeout, settings.frame_timeout) == (20, 20)
         assert settings.open_timeout is None
+
+
+async def test_what_waited_before_the_upgrade_counts(run: Run) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": bytes(2**23)})
+        else:
+            await receive()
+            await send({"type": "websocket.accept"})
+            await receive()
+
+    async with run(app) as server, tcp_peer(server.port, small=True) as peer:
+        await peer.send(head("GET / HTTP/1.1", "Host: localhost"))
+        await until(lambda: server.server.server_state.total_requests)
+        await peer.send(head(*UPGRADE))
+        await until(server.is_held_up)
+        peer.reset()

@@ -357,6 +357,20 @@ class ProtocolCore(StreamProtocol):
             self.pauses += 1
             self.transport.pause_reading()
 
+    def resume_when_read(self) -> None:
+        """Undo ``pause_while_unread`` if nothing waits any more."""
+        if self.is_reading_paused and not self._queue.count:
+            self._control_reading()
+
+    def read_on(self) -> None:
+        """Undo ``pause_while_unread`` at any rate; what else is against reading stays."""
+        self._control_reading()
+
+    def wake_receiver(self) -> None:
+        """Let who waits for a message look again."""
+        if self._is_awaited:
+            self._arrival.arrive_soon()
+
     def begin_wait(self, part: bool = False) -> Arrival:
         """Return what to await for a message, with ``part`` for a part of one, or for the end.
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from uvicorn.config import Config
+from uvicorn.protocols.utils import is_ssl
 from uvicorn.server import ServerState
 
 from ..aio import protocol as aio
@@ -65,6 +66,14 @@ class WebSocketProtocol(aio.WebSocketProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._connections.add(self)
         super().connection_made(transport)
+        if is_ssl(self.transport):
+            # What the lower transport holds is not counted there: slow would look like still.
+            self.set_timeouts({"send_timeout": None})
+        elif self.transport.get_extra_info("socket") and self._is_full():
+            self.pause_writing()  # which uvicorn's HTTP protocol was told, and we were not
+
+    def _is_full(self) -> bool:
+        return self.transport.get_write_buffer_size() > self.settings.write_limit
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -92,6 +101,7 @@ class WebSocketProtocol(aio.WebSocketProtocol):
     def close_by_application(self, code: int, reason: str) -> None:
         """Begin the closing handshake; the peer has ``close_timeout`` to end it."""
         self.close(code, reason)
+        self._stop_close_timer()
         if not self.transport.is_closing():
             self.close_timer = self.loop.call_later(self.close_timeout, self.end_output)
 
@@ -133,6 +143,11 @@ class WebSocketProtocol(aio.WebSocketProtocol):
 
 class _Keepalive(Keepalive):
     __slots__ = ()
+
+    def send_ping(self, protocol: aio.ProtocolCore) -> None:
+        # The pong may stand behind a message that the application does not take.
+        protocol.read_on()
+        super().send_ping(protocol)
 
     def judge(self, protocol: aio.ProtocolCore) -> None:
         super().judge(protocol)

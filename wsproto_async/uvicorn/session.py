@@ -6,8 +6,9 @@ it does the peer gets one answer, and one end.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +21,9 @@ from uvicorn.protocols.utils import (
 )
 from uvicorn.server import ServerState
 
-from ..aio.calls import receive_message, send_message
+from ..aio.calls import send_message
+from ..aio.flow import Waiters
+from ..aio.log import who
 from ..aio.websocket import WebSocket
 from ..exceptions import ConnectionClosed, HandshakeError
 from ..handshake.http11 import Request, Response
@@ -37,6 +40,9 @@ __all__ = ["Session"]
 
 _LOG: Final = logging.getLogger("uvicorn.error")
 
+_BODILESS: Final = (204, 304)
+_FRAMING: Final = (b"transfer-encoding", b"connection")  # which are ours to say
+
 Event = dict[str, Any]
 Fields = Iterable[tuple[bytes, bytes]]
 
@@ -45,7 +51,7 @@ class _Stage(Enum):
     ASKED = auto()  # the application has not answered the request
     OPEN = auto()
     REFUSING = auto()  # it has begun to
-    ENDED = auto()  # it has refused the request, or closed the connection
+    ENDED = auto()  # it has refused the request, or closed the connection, or we have
 
 
 class Session:
@@ -53,8 +59,14 @@ class Session:
 
     __slots__ = (
         "_config",
+        "_has_ended",
+        "_is_body_left",
+        "_is_end_told",
+        "_is_receiving",
         "_is_shut_down",
         "_is_told",
+        "_line",
+        "_offered",
         "_protocol",
         "_refusal",
         "_scope",
@@ -76,9 +88,15 @@ class Session:
         self._state = state
         self._scope: Any = None
         self._stage = _Stage.ASKED
+        self._offered: list[str] = []
         self._is_told = False  # that there is a request
+        self._is_end_told = False
+        self._is_receiving = False
+        self._line: Waiters | None = None  # who wants to receive next, until somebody does
         self._is_shut_down = False
+        self._has_ended = False  # what is over is so by the application's word
         self._refusal: Response | None = None  # until its body comes
+        self._is_body_left = False  # for a response that has none
 
     # Called by the protocol
 
@@ -92,8 +110,11 @@ class Session:
             ws = WebSocket(self._protocol)
             self._scope = make_scope(ws, self._config, self._state)
         except HandshakeError as exc:
-            self._refuse(refusal(exc))
+            response = refusal(exc)
+            self._protocol.settings.log.info("refused: %s %s", who(protocol), exc)
+            self._refuse(response)
             return
+        self._offered = self._scope["subprotocols"]
         task = protocol.loop.create_task(self._run())
         protocol.task = task
         self._server_state.tasks.add(task)
@@ -101,6 +122,7 @@ class Session:
 
     def handshake_failed(self, protocol: ProtocolCore) -> None:
         """The connection itself has refused a request that is no HTTP."""
+        protocol.settings.log.info("refused: %s %s", who(protocol), protocol.connection.error)
 
     def handshake_expired(self, protocol: ProtocolCore) -> None:
         """There is no deadline: the request is there before the connection."""
@@ -113,6 +135,7 @@ class Session:
         if self._stage is _Stage.OPEN:
             self._is_shut_down = True
             self._protocol.close(1012, "")
+            self._protocol.wake_receiver()
         elif self._stage is _Stage.ASKED:
             self._refuse(Response(503, headers=[("Retry-After", "5")], body="Service Unavailable"))
         else:
@@ -124,54 +147,88 @@ class Session:
         try:
             application: Any = self._config.loaded_app(self._scope, self.receive, self.send)
             result: Any = await self._protocol.drive(application)
-        except ClientDisconnected:
-            self._end()
-        except Exception:
-            _LOG.exception("Exception in ASGI application\n")
-            self._end()
-        except BaseException:  # cancelled, or interrupted
-            self._end()
+        except (ClientDisconnected, ConnectionClosed):
+            pass  # that it does not want to know
+        except KeyboardInterrupt:
             raise
+        except BaseException as exc:
+            task = asyncio.current_task()
+            if isinstance(exc, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise
+            log = self._protocol.settings.log
+            log.exception("Exception in ASGI application", who(self._protocol), exc)  # type: ignore[arg-type]
         else:
-            if self._stage is _Stage.ASKED:
+            if self._is_unanswered():
                 _LOG.error("ASGI callable returned without completing handshake.")
             elif result is not None:
                 _LOG.error("ASGI callable should return None, but returned '%s'.", result)
+        finally:
             self._end()
+
+    def _is_unanswered(self) -> bool:
+        return (
+            self._stage in (_Stage.ASKED, _Stage.ENDED)
+            and self._protocol.connection.state is CONNECTING
+        )
 
     def _end(self) -> None:
         """The application is done: what it has left open ends."""
-        if self._stage is _Stage.ASKED:
+        if self._is_unanswered():
             self._refuse(Response(500, body="Internal Server Error"))
         elif self._refusal is not None:
             self._refuse(self._refusal)
-        elif self._stage is not _Stage.ENDED and not self._protocol.connection.close_sent:
+        elif self._stage in (_Stage.OPEN, _Stage.REFUSING) and not self._is_closing():
             self._protocol.hang_up()
+
+    def _is_closing(self) -> bool:
+        return self._protocol.connection.close_sent is not None
 
     async def receive(self) -> Event:
         """Return the next event; after the end always ``websocket.disconnect``.
 
-        Cancelling loses no message.
+        Several tasks that wait for one get one each. Cancelling loses no message.
         """
         if not self._is_told:
             self._is_told = True
             return {"type": "websocket.connect"}
-        protocol = self._protocol
-        while self._stage is _Stage.ASKED and not protocol.is_lost:
-            await protocol.sender.change()
-        if not protocol.is_opened:
-            return {"type": "websocket.disconnect", "code": 1006}
+        while self._is_receiving:
+            if self._line is None:
+                self._line = Waiters()
+            await self._line.wait()
+        self._is_receiving = True
         try:
-            if self._stage is _Stage.ENDED and not protocol.has_message():
-                return self._disconnected()
-            message = await receive_message(protocol, None)
+            return await self._next_event()
+        finally:
+            self._is_receiving = False
+            if self._line is not None:
+                self._line.wake()
+
+    async def _next_event(self) -> Event:
+        protocol = self._protocol
+        while self._stage in (_Stage.ASKED, _Stage.REFUSING) and not protocol.is_lost:
+            await protocol.sender.change()
+        if not protocol.is_opened or self._is_end_told:
+            return self._disconnected()
+        try:
+            while not protocol.has_message():
+                if self._stage is _Stage.ENDED or self._is_shut_down:
+                    return self._disconnected()
+                try:
+                    await protocol.begin_wait()
+                finally:
+                    protocol.end_wait()
         except ConnectionClosed:
             return self._disconnected()
+        message = protocol.take_message()
+        protocol.resume_when_read()
         kind = "text" if type(message) is str else "bytes"
         return {"type": "websocket.receive", kind: message}
 
     def _disconnected(self) -> Event:
+        self._is_end_told = True
         event: Event = {"type": "websocket.disconnect", "code": 1006}
+        if not self._protocol.is_opened:
+            return event
         connection = self._protocol.connection
         close = connection.close_received if connection.received_first else connection.close_sent
         if close is not None:
@@ -198,12 +255,16 @@ class Session:
             self._answer(kind, event)
         elif self._stage is _Stage.REFUSING:
             _expect(kind, "websocket.http.response.body")
-            await self._send_body(event.get("body", b""), event.get("more_body", False))
+            await self._send_body(event)
         elif self._stage is _Stage.OPEN:
             _expect(kind, "websocket.send", "websocket.close")
             code, reason = event.get("code", 1000), event.get("reason") or ""
             self._protocol.close_by_application(code, reason)
             self._stage = _Stage.ENDED
+            self._has_ended = True
+            self._protocol.wake_receiver()
+        elif not self._has_ended:
+            raise ClientDisconnected
         else:
             raise RuntimeError(
                 f"Unexpected ASGI message '{kind}', after sending 'websocket.close'."
@@ -219,18 +280,25 @@ class Session:
             self._accept(event)
         elif kind == "websocket.close":
             self._log("403")
+            self._has_ended = True
             self._refuse(Response(403))
         else:
             status = event["status"]
             if status == 101 or not 200 <= status < 600:
                 raise RuntimeError(f"Invalid HTTP status code '{status}' in response.")
-            response = Response(status, headers=_decoded(event.get("headers", ())))
+            left_out = _FRAMING if status not in _BODILESS else (*_FRAMING, b"content-length")
+            response = Response(status, headers=_decoded(event.get("headers", ()), left_out))
             self._log(str(status))
             self._refusal = response
             self._stage = _Stage.REFUSING
 
     def _accept(self, event: Mapping[str, Any]) -> None:
         subprotocol = event.get("subprotocol") or None
+        if subprotocol is not None and subprotocol not in self._offered:
+            # With it the client would have to fail the connection (RFC 6455 4.1).
+            log = self._protocol.settings.log
+            log.info("%s offers no subprotocol %s", who(self._protocol), subprotocol)
+            subprotocol = None
         response = self._connection.accept(lambda offered: subprotocol)
         if response.status != 101:
             self._refuse(response)
@@ -245,27 +313,42 @@ class Session:
         self._protocol.sender.wake()
 
     def _refuse(self, response: Response) -> None:
-        self._refusal = None
-        self._stage = _Stage.ENDED
         if self._protocol.connection.state is CONNECTING:
             self._connection.send_response(response)
             self._protocol.begin_end()
+        self._refusal = None
+        self._stage = _Stage.ENDED
         self._protocol.sender.wake()
 
-    async def _send_body(self, data: bytes, more_body: bool) -> None:
-        response, self._refusal = self._refusal, None
-        if response is not None and not more_body:
+    async def _send_body(self, event: Mapping[str, Any]) -> None:
+        data, more_body = event.get("body", b""), bool(event.get("more_body", False))
+        if not isinstance(data, bytes):
+            raise TypeError(f"body must be bytes, not {type(data).__name__}")
+        response = self._refusal
+        if response is not None and (not more_body or response.status in _BODILESS):
             response.body = data
+            self._is_body_left = more_body
             self._refuse(response)
-            return
-        if response is not None:
-            self._connection.begin_refusal(response)
-        self._connection.send_body(data, more_body=more_body)
-        sender = self._protocol.sender
+            self._stage = _Stage.REFUSING if more_body else _Stage.ENDED
+        elif self._is_body_left:
+            self._is_body_left = more_body
+        else:
+            if response is not None:
+                self._connection.begin_refusal(response)
+                self._refusal = None
+            self._connection.send_body(data, more_body=more_body)
+            await self._leave(more_body)
         if not more_body:
             self._stage = _Stage.ENDED
+            self._has_ended = True
+            self._protocol.sender.wake()
+
+    async def _leave(self, more_body: bool) -> None:
+        """Let a part of a body leave, and wait while the peer does not read."""
+        if not more_body:
             self._protocol.begin_end()
             return
+        sender = self._protocol.sender
         sender.flush()
         while sender.is_gate_shut and not self._protocol.is_lost:
             await sender.change()
@@ -302,8 +385,13 @@ def _data_of(event: Mapping[str, Any]) -> str | bytes:
     raise TypeError(f"text of websocket.send must be a str, not {type(text).__name__}")
 
 
-def _decoded(headers: Fields) -> list[tuple[str, str]]:
-    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+def _decoded(headers: Fields, without: Container[bytes] = ()) -> list[tuple[str, str]]:
+    """Return fields as text; what stands around a value is no part of it (RFC 9110 5.5)."""
+    return [
+        (name.decode("latin-1"), value.strip(b" \t").decode("latin-1"))
+        for name, value in headers
+        if name.lower() not in without
+    ]
 
 
 def _expect(kind: str, *expected: str) -> None:
