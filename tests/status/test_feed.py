@@ -7,9 +7,21 @@ import json
 
 import pytest
 from asking import TOKEN, echo, feed, numbers
-from raw_peer import raw_peer, until, within
+from raw_peer import (
+    TEXT,
+    UPGRADE,
+    close_frame,
+    frame,
+    frame_header,
+    head,
+    masked,
+    raw_peer,
+    tcp_peer,
+    until,
+    within,
+)
 
-from wsproto_async import ConnectionClosedError, InvalidStatus, Topic, connect, serve
+from wsproto_async import ConnectionClosedError, Topic, broadcast, connect, serve
 from wsproto_async.status import Status
 from wsproto_async.status import feed as feed_module
 
@@ -44,22 +56,82 @@ async def test_it_has_to_come_soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_strangers_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For one more the oldest goes, and who is known does not count."""
     monkeypatch.setattr(feed_module, "_STRANGERS", 2)
     async with serve(echo, 0, status=STATUS) as server:
         uri = f"ws://127.0.0.1:{server.port}/status"
-        async with connect(uri) as one, connect(uri) as other:
-            with pytest.raises(InvalidStatus, match="503"):
-                await connect(uri)
-            await one.send(TOKEN)
-            await numbers(one)
-            async with connect(uri) as third:  # who is known does not count
-                with pytest.raises(InvalidStatus, match="503"):
-                    await connect(uri)
-                await other.close()
-                async with asyncio.timeout(5):
-                    async with connect(uri):
-                        pass
-                await third.close()
+        async with feed(server) as known:
+            await numbers(known)
+            async with connect(uri) as one, connect(uri) as two, connect(uri) as three:
+                await within(1, one.wait_closed())
+                assert one.close_code is None or one.close_code == 1006
+                async with feed(server) as four:
+                    await within(1, two.wait_closed())
+                    await numbers(four)
+                await three.send(TOKEN)
+                await numbers(three)
+            await numbers(known)
+
+
+@pytest.mark.parametrize("last", [frame(TEXT, b"wrong"), close_frame(1000), b"\xff\x80" + bytes(4)])
+async def test_who_was_sent_away_counts_until_it_is_gone(
+    last: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gets its Close frame, and does not hang up."""
+    monkeypatch.setattr(feed_module, "_STRANGERS", 1)
+    monkeypatch.setattr(feed_module, "_FAREWELL", 3600.0)
+    async with (
+        serve(echo, 0, status=STATUS) as server,
+        tcp_peer(server.port) as peer,
+    ):
+        await peer.send(head("GET /status HTTP/1.1", *UPGRADE[1:]))
+        await peer.read_head()
+        await peer.send(last)
+        await peer.read_close()
+        async with feed(server) as ws:
+            await numbers(ws)
+            await until(lambda: len(server._websockets) == 1)
+
+
+async def test_who_was_sent_away_has_to_go_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed_module, "_FAREWELL", 0.05)
+    async with (
+        serve(echo, 0, status=STATUS, close_timeout=None) as server,
+        tcp_peer(server.port) as peer,
+    ):
+        await peer.send(head("GET /status HTTP/1.1", *UPGRADE[1:]))
+        await peer.read_head()
+        await peer.send(frame(TEXT, b"wrong"))
+        assert (await peer.read_close()).close_code == 4401
+        await until(lambda: not server._websockets)
+
+
+async def test_a_long_token_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed_module, "_PATIENCE", 3600.0)
+    async with (
+        serve(echo, 0, status=STATUS) as server,
+        tcp_peer(server.port) as peer,
+    ):
+        await peer.send(head("GET /status HTTP/1.1", *UPGRADE[1:]))
+        await peer.read_head()
+        await peer.send(frame_header(TEXT, 2**20) + masked(b"x" * 1025))
+        assert (await peer.read_close()).close_code == 4401
+
+
+async def test_a_broadcast_does_not_reach_it() -> None:
+    """Neither the page nor strangers are among the application's connections."""
+    async with serve(echo, 0, status=STATUS) as server, feed(server) as page:
+        await numbers(page)
+        async with (
+            connect(f"ws://127.0.0.1:{server.port}/status") as stranger,
+            connect(f"ws://127.0.0.1:{server.port}/") as ws,
+        ):
+            await until(lambda: server.stats().connections == 3)
+            assert [each.remote_address for each in server.connections] == [ws.local_address]
+            broadcast(server.connections, "secret")
+            assert await ws.recv() == "secret"
+            await stranger.close()
+        assert not server._of_site - server._websockets.keys()
 
 
 async def test_nothing_can_be_said() -> None:

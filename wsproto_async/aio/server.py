@@ -99,6 +99,7 @@ class Server:
         self._gone = Waiters()
         self._closing: asyncio.Task[None] | None = None
         self._site: Site | None = None
+        self._of_site: set[ProtocolCore] = set()
 
     def make_protocol(self) -> WebSocketProtocol:
         """Return the protocol for a new connection: a factory for ``loop.create_server``."""
@@ -162,9 +163,13 @@ class Server:
 
     @property
     def connections(self) -> frozenset[WebSocket]:
-        """The open connections at this moment."""
+        """The open connections of the application at this moment."""
         return frozenset(
-            [ws for protocol, ws in self._websockets.items() if protocol.connection.state is OPEN]
+            [
+                ws
+                for protocol, ws in self._websockets.items()
+                if protocol.connection.state is OPEN and protocol not in self._of_site
+            ]
         )
 
     def is_serving(self) -> bool:
@@ -391,6 +396,7 @@ class Server:
 
     def connection_lost(self, protocol: ProtocolCore) -> None:
         ws = self._websockets.pop(protocol)
+        self._of_site.discard(protocol)
         self._record.gone(ws)
         if protocol.audiences is not None:
             self._topics.drop(protocol, ws)
@@ -440,8 +446,11 @@ class Server:
 
     async def _run(self, protocol: ProtocolCore, ws: WebSocket) -> None:
         site = self._site
-        if site is not None and not site.owns(ws.request):
-            site = None
+        if site is not None:
+            if site.owns(ws.request):
+                self._of_site.add(protocol)
+            else:
+                site = None
         if not await self._open(protocol, ws, site):
             return
         code = 1011

@@ -9,12 +9,13 @@ import asyncio
 import json
 import platform
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 from ..aio.websocket import WebSocket
 from ..build import compiled
-from ..exceptions import HandshakeError
+from ..exceptions import ConnectionClosed, HandshakeError
 from ..handshake.http11 import Response
 from ..handshake.origin import check_origin
 from ..handshake.server import accept_response, check_upgrade, refusal
@@ -25,7 +26,9 @@ __all__ = ["Feed"]
 
 _PERIOD: Final = 1.0  # seconds
 _PATIENCE: Final = 5.0  # seconds for the token to come
-_STRANGERS: Final = 16  # who have not sent it yet
+_STRANGERS: Final = 16  # who have not sent it yet, or a wrong one
+_LONGEST: Final = 1024  # bytes of a token
+_FAREWELL: Final = 1.0  # seconds for who is sent away to read why
 _UNKNOWN: Final = 4401  # the page knows it too
 
 
@@ -35,12 +38,10 @@ class Feed:
     def __init__(self, access: Access, look: Callable[[], Awaitable[list[Snapshot]]]) -> None:
         self._access = access
         self._look = look
-        self._strangers = 0
+        self._strangers: dict[WebSocket, None] = {}  # the oldest first
 
     def answer(self, ws: WebSocket) -> Response:
         """Return the response to an opening handshake."""
-        if self._strangers >= _STRANGERS:
-            return Response(503, headers={"Retry-After": "5"}, body="too many without a token\n")
         try:
             key = check_upgrade(ws.request)
             check_origin(ws.request, "same-origin")
@@ -50,8 +51,7 @@ class Feed:
 
     async def handle(self, ws: WebSocket) -> None:
         """Be the handler of a connection."""
-        if not await self._is_known(ws):
-            await ws.close(_UNKNOWN, "the token is needed")
+        if not await self._let_in(ws):
             return
         about = _about()
         while True:
@@ -66,16 +66,38 @@ class Feed:
             await ws.close(1008, "there is nothing to say")
             return
 
-    async def _is_known(self, ws: WebSocket) -> bool:
-        self._strangers += 1
+    async def _let_in(self, ws: WebSocket) -> bool:
+        """Tell if the peer knows the token; else its connection is gone.
+
+        Until then it takes up one of the few places: the one that has had its place for the longest
+        loses it, so that those who stay keep nobody out.
+        """
+        ws.set_timeouts(close_timeout=_FAREWELL)
+        self._strangers[ws] = None
+        if len(self._strangers) > _STRANGERS:
+            oldest = next(iter(self._strangers))
+            del self._strangers[oldest]
+            oldest.abort()
         try:
-            async with asyncio.timeout(_PATIENCE):
-                token = await ws.recv(decode=False)
+            if await self._is_known(ws):
+                return True
+            await ws.close(_UNKNOWN, "the token is needed")
+        except ConnectionClosed:
+            await ws.wait_closed()
+        finally:
+            self._strangers.pop(ws, None)
+        return False
+
+    async def _is_known(self, ws: WebSocket) -> bool:
+        token = b""
+        try:
+            async with asyncio.timeout(_PATIENCE), aclosing(ws.recv_streaming()) as parts:
+                async for part in parts:
+                    token += part.encode() if isinstance(part, str) else part
+                    if len(token) > _LONGEST:
+                        return False
         except TimeoutError:
             return False
-        finally:
-            self._strangers -= 1
-        assert isinstance(token, bytes)
         return self._access.is_token(token.decode("latin-1"))
 
 
