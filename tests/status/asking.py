@@ -28,10 +28,12 @@ class Answer(NamedTuple):
         return None
 
 
-async def get(server: Server, path: str, *lines: str, method: str = "GET") -> Answer:
+async def get(
+    server: Server, path: str, *lines: str, method: str = "GET", host: str = "localhost"
+) -> Answer:
     """Ask for a page."""
     async with tcp_peer(server.port) as peer:
-        await peer.send(head(f"{method} {path} HTTP/1.1", "Host: localhost", *lines))
+        await peer.send(head(f"{method} {path} HTTP/1.1", f"Host: {host}", *lines))
         answer = (await peer.read_head()).decode()
         return Answer(int(answer[9:12]), answer, await peer.read_eof())
 

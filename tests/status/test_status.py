@@ -134,15 +134,96 @@ async def test_behind_a_trusted_proxy_the_client_counts() -> None:
         assert (await get(server, "/status", *both)).status == 400
 
 
-@pytest.mark.parametrize("header", ["X-Forwarded-For: 127.0.0.1", "Forwarded: for=127.0.0.1"])
-async def test_what_another_proxy_passes_on_is_not_from_here(header: str) -> None:
-    """All the world would be on this machine, as far as the addresses go."""
-    async with serve(echo, 0, status=Status(token=TOKEN)) as server:
+async def test_by_default_only_this_machine_may_ask() -> None:
+    proxies = ["127.0.0.1"]
+    async with serve(echo, 0, status=Status(token=TOKEN), trusted_proxies=proxies) as server:
+        for client, expected in (("198.51.100.7", 403), ("10.0.0.7", 403), ("127.0.0.2", 200)):
+            assert (await get(server, "/status", f"X-Forwarded-For: {client}")).status == expected
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "X-Forwarded-For: 127.0.0.1",
+        "Forwarded: for=127.0.0.1",
+        "X-Real-IP: 127.0.0.1",
+        "X-Forwarded-Host: localhost",
+        "X-Forwarded-Proto: http",
+        "Via: 1.1 proxy",
+        "CF-Connecting-IP: 127.0.0.1",
+    ],
+)
+@pytest.mark.parametrize("proxies", [[], ["127.0.0.1"]])
+async def test_what_another_proxy_passes_on_is_not_from_here(
+    header: str, proxies: list[str]
+) -> None:
+    """All the world would be on this machine, as far as the addresses go.
+
+    A proxy that is trusted has to name its client, and not itself.
+    """
+    status = Status(token=TOKEN)
+    async with serve(echo, 0, status=status, trusted_proxies=proxies) as server:
         answer = await get(server, "/status", header)
         assert (answer.status, answer.body) == (
             403,
             b"this came by way of a proxy: see trusted_proxies\n",
         )
+
+
+async def test_what_came_before_the_header_of_a_proxy_counts() -> None:
+    """A PROXY header names a client as well; what that one has passed on is not its own."""
+    options = {"trusted_proxies": ["127.0.0.1"], "proxy_protocol": True}
+    async with serve(echo, 0, status=Status(token=TOKEN), **options) as server:
+        for line, expected in (("", b"200"), ("Via: 1.1 proxy", b"403")):
+            async with tcp_peer(server.port) as peer:
+                await peer.send(b"PROXY TCP4 127.0.0.2 127.0.0.1 4711 80\r\n")
+                lines = filter(None, ("GET /status HTTP/1.1", "Host: example.com", line))
+                await peer.send(head(*lines))
+                assert (await peer.read_head())[9:12] == expected
+
+
+async def test_this_machine_is_not_that_of_a_proxy_elsewhere() -> None:
+    """The address that a proxy has for its own machine."""
+    try:
+        here = own_address()
+    except OSError:
+        pytest.skip("this machine has no address but loopback")
+    options = {"host": here, "trusted_proxies": [here]}
+    async with serve(echo, 0, status=Status(token=TOKEN), **options) as server:
+        with socket.create_connection((here, server.port)) as sock:
+            sock.setblocking(False)
+            peer = RawPeer(sock)
+            lines = ("GET /status HTTP/1.1", "Host: localhost", "X-Forwarded-For: 127.0.0.1")
+            await peer.send(head(*lines))
+            assert (await peer.read_head())[9:12] == b"403"
+            body = f"127.0.0.1 is not the same machine at {here} as here\n"
+            assert await peer.read_eof() == body.encode()
+
+
+def own_address() -> str:
+    """An address of this machine that is not loopback; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.connect(("192.0.2.1", 9))
+        return sock.getsockname()[0]
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost:1", "a.localhost", "[::1]:80", "LOCALHOST"]
+)
+async def test_names_of_this_machine(host: str) -> None:
+    async with serve(echo, 0, status=Status(token=TOKEN)) as server:
+        assert (await get(server, "/status", host=host)).status == 200
+
+
+@pytest.mark.parametrize("host", ["example.com", "127.0.0.1.example.com", "192.0.2.7", "[::2]"])
+async def test_a_name_that_somebody_lets_point_here(host: str) -> None:
+    """DNS rebinding: for the browser the page of ``host`` and this server are the same."""
+    status = Status(metrics="/metrics", token=TOKEN)
+    async with serve(echo, 0, status=status) as server:
+        for path in ("/status", "/metrics"):
+            answer = await get(server, path, BEARER, host=host)
+            assert answer.status == 403
+            assert answer.body == b"on this machine the status is at localhost\n"
 
 
 async def test_a_unix_socket_has_to_be_allowed(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 from ..exceptions import InvalidHost
 from .http11 import Request
 
-__all__ = ["AllowedHosts", "check_allowed_hosts", "check_host"]
+__all__ = ["AllowedHosts", "check_allowed_hosts", "check_host", "named_host"]
 
 AllowedHosts = Sequence[str | re.Pattern[str]] | None
 
@@ -42,6 +42,11 @@ def _is_ipv6(host: str) -> bool:
     return True
 
 
+def named_host(request: Request) -> str:
+    """Return what Host says without its port, in lower case, an IPv6 address without brackets."""
+    return _PORT.sub("", request.headers["Host"]).strip("[]").lower()
+
+
 def check_host(request: Request, allowed: AllowedHosts) -> None:
     """Raise InvalidHost (421) unless Host, without its port, is one of those allowed.
 
@@ -50,7 +55,7 @@ def check_host(request: Request, allowed: AllowedHosts) -> None:
     """
     if allowed is None:
         return
-    host = _PORT.sub("", request.headers["Host"]).strip("[]").lower()
+    host = named_host(request)
     for each in allowed:
         if isinstance(each, str) and each.lower() == host:
             return

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from ..exceptions import InvalidOrigin
 from .http11 import Request
 
-__all__ = ["Origins", "check_origin", "check_origins"]
+__all__ = ["Origins", "check_origin", "check_origins", "is_loopback"]
 
 Origins = Literal["same-origin"] | Sequence[str | re.Pattern[str] | None] | None
 
@@ -76,7 +76,7 @@ def _is_same_origin(origin: str, host: str) -> bool:
     server = _split_host(host, default_port)
     if page is None or server is None:
         return False
-    return page == server or (_is_loopback(page[0]) and _is_loopback(server[0]))
+    return page == server or (is_loopback(page[0]) and is_loopback(server[0]))
 
 
 def _split_host(authority: str, default_port: int) -> tuple[str, int] | None:
@@ -90,7 +90,8 @@ def _split_host(authority: str, default_port: int) -> tuple[str, int] | None:
     return parts.hostname, default_port if port is None else port
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell if a name in lower case, or an address, is this machine's own wherever it is said."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

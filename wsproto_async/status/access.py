@@ -13,14 +13,25 @@ from typing import Final
 
 from ..aio.address import host_of
 from ..aio.websocket import WebSocket
+from ..handshake.host import named_host
 from ..handshake.http11 import Response
 from ..handshake.networks import Networks
+from ..handshake.origin import is_loopback
 
 __all__ = ["Access"]
 
 _LEAST: Final = 16  # characters
 _TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")  # what RFC 6750 2.1 can carry
-_FROM_PROXY: Final = ("Forwarded", "X-Forwarded-For")
+_LOOPBACK: Final = Networks(("127.0.0.0/8", "::1"), "")
+_FROM_PROXY: Final = (
+    "Forwarded",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Real-IP",
+    "Via",
+    "CF-Connecting-IP",
+)
 
 
 class Access:
@@ -47,10 +58,17 @@ class Access:
         host = host_of(ws.remote_address)
         if host not in self._allowed:
             return Response(403, body=f"{host} is not in the parameter allow of Status\n")
-        assert ws.server is not None
-        peer = host_of(ws.transport.get_extra_info("peername"))
-        if peer not in ws.server._proxies and any(name in ws.headers for name in _FROM_PROXY):
+        client = ws._protocol.client_address
+        is_named = client is not None and client[1] == 0  # by a header; a PROXY header has ports
+        if not is_named and any(name in ws.headers for name in _FROM_PROXY):
             return Response(403, body="this came by way of a proxy: see trusted_proxies\n")
+        peer = host_of(ws.transport.get_extra_info("peername"))
+        if client is not None:
+            if host in _LOOPBACK and peer not in _LOOPBACK and peer != "unix":
+                return Response(403, body=f"{host} is not the same machine at {peer} as here\n")
+        elif peer in _LOOPBACK and not is_loopback(named_host(ws.request)):
+            # A page may have let a name of its own point here.
+            return Response(403, body="on this machine the status is at localhost\n")
         return None
 
     def is_token(self, text: str) -> bool:
