@@ -43,7 +43,7 @@ async def exchanges(count: int) -> AsyncIterator[tuple[MemoryBroker, list[Exchan
 
             return look
 
-        all_of_them = [Exchange(broker, "name", looker(number + 1)) for number in range(count)]
+        all_of_them = [Exchange(broker, "name", looker(number + 1), server._log) for number in range(count)]
         for each in all_of_them:
             each.start()
         yield broker, all_of_them
@@ -84,7 +84,7 @@ async def test_each_knows_the_others_and_forgets_who_is_gone(
 async def test_before_the_first_round_there_are_none() -> None:
     broker = MemoryBroker()
     await broker.start(NobodyListens())
-    assert await Exchange(broker, "name", lambda: None).others(1) == []
+    assert await Exchange(broker, "name", lambda: None, None).others(1) == []
     await broker.close()
 
 
@@ -110,6 +110,66 @@ async def test_a_broker_that_does_not_answer_leaves_each_alone(
         monkeypatch.undo()
         monkeypatch.setattr(exchange_module, "_PERIOD", 0.05)
         await wait_for(one, 1, {2})
+
+
+async def test_a_busy_worker_is_not_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange_module, "_PERIOD", 0.02)
+    async with exchanges(2) as (_, (one, two)):
+        await wait_for(one, 1, {2})
+        look, told = one._look, []
+
+        async def count() -> Snapshot:
+            told.append(1)
+            return await look()
+
+        monkeypatch.setattr(two, "_look", asyncio.get_running_loop().create_future)
+        monkeypatch.setattr(one, "_look", count)
+        await until(lambda: len(told) > 8)
+        assert await workers(one, 1) == {2}
+        await wait_for(one, 1, set())
+
+
+@pytest.mark.logs_errors
+async def test_what_fails_is_told_once_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(exchange_module, "_PERIOD", 0.02)
+    async with exchanges(2) as (broker, (one, _)):
+        await wait_for(one, 1, {2})
+        for target, name in ((one, "_look"), (broker, "publish"), (broker, "read")):
+            one._has_failed = False
+            caplog.clear()
+            failures = []
+
+            def fail(*_: object, failures: list[int] = failures) -> None:
+                failures.append(1)
+                raise RuntimeError("it is broken")
+
+            with monkeypatch.context() as patch:
+                patch.setattr(target, name, fail)
+                async with asyncio.timeout(PATIENCE):
+                    while len(failures) < 5:
+                        assert await workers(one, 1) in (set(), {2})
+                        await asyncio.sleep(0.01)
+            lines = [each for each in caplog.messages if each.startswith("workers do not know")]
+            assert lines.count("workers do not know of each other: status") in (1, 2), name
+            await wait_for(one, 1, {2})
+
+
+@pytest.mark.logs_errors
+async def test_a_broker_that_gives_no_position(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(exchange_module, "_PERIOD", 0.02)
+
+    async def publish(*_: object) -> None:
+        pass
+
+    async with exchanges(1) as (broker, (one,)):
+        with monkeypatch.context() as patch:
+            patch.setattr(broker, "publish", publish)
+            await until(lambda: "workers do not know of each other: status" in caplog.messages)
+        await until(lambda: one._positions)
 
 
 async def test_it_ends_with_the_server() -> None:

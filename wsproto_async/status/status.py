@@ -93,7 +93,8 @@ class StatusSite:
         self._feed = Feed(status.access, self._all)
         self._exchange: Exchange | None = None
         if os.getpid() != status.process:
-            self._exchange = Exchange(broker, status.name, partial(survey, server))
+            look = partial(survey, server)
+            self._exchange = Exchange(broker, status.name, look, server._log)
 
     def start(self, is_tls: bool) -> None:
         if self._exchange is not None:
