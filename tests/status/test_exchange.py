@@ -43,7 +43,9 @@ async def exchanges(count: int) -> AsyncIterator[tuple[MemoryBroker, list[Exchan
 
             return look
 
-        all_of_them = [Exchange(broker, "name", looker(number + 1), server._log) for number in range(count)]
+        all_of_them = [
+            Exchange(broker, "name", looker(number + 1), server._log) for number in range(count)
+        ]
         for each in all_of_them:
             each.start()
         yield broker, all_of_them

@@ -116,6 +116,15 @@ async def test_openmetrics_for_who_prefers_it() -> None:
         assert answer.header("Content-Type") == "text/plain; version=0.0.4; charset=utf-8"
 
 
+@pytest.mark.parametrize("version", ["x", "1.0.x", "2.0.x", ""])
+@pytest.mark.parametrize("type", ["application/openmetrics-text", "text/plain"])
+async def test_a_version_that_is_none_gets_text(type: str, version: str) -> None:
+    async with serve(echo, 0, status=STATUS) as server:
+        answer = await get(server, "/metrics", BEARER, f"Accept: {type}; version={version}")
+        assert answer.status == 200
+        assert b"\nwebsocket_connections 0.0\n" in answer.body
+
+
 async def test_an_applications_registry_stands_beside() -> None:
     registry = CollectorRegistry()
     Counter("orders", "Orders.", registry=registry).inc(3)

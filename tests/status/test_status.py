@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
+import threading
 from pathlib import Path
 
 import pytest
 from asking import BEARER, TOKEN, echo, feed, get, numbers
 from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily
 from raw_peer import UPGRADE, RawPeer, head, raw_peer, tcp_peer, until
 
 from wsproto_async import (
@@ -22,6 +25,7 @@ from wsproto_async import (
     unix_serve,
 )
 from wsproto_async.status import Status
+from wsproto_async.testing import serve_in_memory
 
 
 def refuse(ws: WebSocket, request: Request) -> Response:
@@ -267,7 +271,8 @@ async def test_a_token_in_the_query_is_none() -> None:
         assert (await get(server, f"/metrics?token={TOKEN}")).status == 401
 
 
-async def test_a_collector_that_fails_is_the_applications_error(
+@pytest.mark.logs_errors
+async def test_a_collector_that_fails_takes_nothing_else_with_it(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Broken:
@@ -276,10 +281,35 @@ async def test_a_collector_that_fails_is_the_applications_error(
 
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Broken())
-    caplog.set_level(logging.CRITICAL, "wsproto_async.server")
     status = Status(metrics="/metrics", token=TOKEN, registry=registry)
     async with serve(echo, 0, status=status) as server:
-        assert (await get(server, "/metrics", BEARER)).status == 500
+        answer = await get(server, "/metrics", BEARER)
+        assert answer.status == 200
+        assert b"\nwebsocket_connections 0.0\n" in answer.body
+    (record,) = [each for each in caplog.records if each.levelno == logging.ERROR]
+    assert record.message.startswith("Status's registry failed: 127.0.0.1:")
+    assert record.exc_info[0] is ZeroDivisionError
+
+
+async def test_a_collector_that_takes_its_time_keeps_nobody_waiting() -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    class Slow:
+        def collect(self) -> list[GaugeMetricFamily]:
+            begun.set()
+            return [GaugeMetricFamily("waited", "Whether.", value=may_end.wait(5))]
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Slow())
+    status = Status(metrics="/metrics", token=TOKEN, registry=registry)
+    async with serve(echo, 0, status=status) as server, asyncio.TaskGroup() as tasks:
+        asking = tasks.create_task(get(server, "/metrics", BEARER))
+        await until(begun.is_set)
+        async with connect(f"ws://127.0.0.1:{server.port}/") as ws:
+            await ws.send("hello")
+            assert await ws.recv() == "hello"
+        may_end.set()
+        assert b"\nwaited 1.0\n" in (await asking).body
 
 
 async def test_a_token_that_nobody_has_chosen_is_told_once(
@@ -349,8 +379,11 @@ async def test_an_upgrade_by_a_stranger_is_only_an_upgrade() -> None:
     [
         ({"path": None}, "Status needs a path or metrics"),
         ({"path": "/x", "metrics": "/x"}, "path and metrics must differ"),
-        ({"path": "status"}, "path must be a path that begins with /, not 'status'"),
-        ({"metrics": "/m?x"}, "metrics must be a path that begins with /, not '/m.x'"),
+        ({"path": "status"}, "path must be a path that begins with /, .*, not 'status'"),
+        *(
+            ({"metrics": path}, "metrics must be a path .* visible ASCII without . and #, not .*")
+            for path in ("/m?x", "/m#x", "/a b", "/\xe9", "/m\n", "/\x7f", "")
+        ),
         ({"registry": CollectorRegistry()}, "registry needs metrics"),
         ({"token": "too-short"}, "token must be 16 characters or more, .*"),
         ({"token": "with spaces in it"}, "token must be 16 characters or more, .*"),
@@ -372,6 +405,20 @@ def test_what_cannot_work(options: dict[str, object], error: str) -> None:
 def test_what_has_another_type(options: dict[str, object], error: str) -> None:
     with pytest.raises(TypeError, match=f"^{error}$"):
         Status(**options)
+
+
+@pytest.mark.parametrize("probe", ["liveness", "readiness"])
+@pytest.mark.parametrize("path", ["/status", '/m!~"$>@'])
+def test_probes_have_paths_of_their_own(probe: str, path: str) -> None:
+    status = Status(metrics='/m!~"$>@', token=TOKEN)
+    with pytest.raises(ValueError, match=r"^liveness and readiness must differ from the paths"):
+        serve(echo, 0, status=status, **{probe: path})
+
+
+async def test_a_server_in_memory_has_no_address(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "wsproto_async.server")
+    async with serve_in_memory(echo, status=Status(token=TOKEN)):
+        assert "status: /status" in caplog.messages
 
 
 def test_what_is_no_status() -> None:

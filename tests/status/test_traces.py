@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
-from raw_peer import PATIENCE, raw_peer, until
+from raw_peer import PATIENCE, PING, raw_peer, until
 
 from wsproto_async import ConnectionClosedError, WebSocket, connect, serve
 from wsproto_async.status.traces import traced
@@ -179,6 +179,52 @@ async def test_what_the_peer_does_is_no_error(traces: Traces) -> None:
             span = await traces.span()
         assert span.status.status_code is StatusCode.UNSET
         assert "error.type" not in span.attributes
+
+
+async def test_a_peer_that_is_silent_is_no_error(traces: Traces) -> None:
+    handling = traced(echo, traces.provider)
+    async with (
+        serve(handling, 0, ping_interval=0.02, ping_timeout=0.02) as server,
+        raw_peer(server.port) as peer,
+    ):
+        assert (await peer.read_frame()).opcode == PING
+        close = await peer.read_close()
+        assert close.close_code == 1011
+        peer.sock.close()
+        span = await traces.span()
+    assert span.status.status_code is StatusCode.UNSET
+    assert "error.type" not in span.attributes
+
+
+@pytest.mark.logs_errors
+async def test_a_handler_that_fails_when_the_peer_has_closed_is_an_error(traces: Traces) -> None:
+    async def handler(ws: WebSocket) -> None:
+        await ws.wait_closed()
+        raise ValueError("cannot clean up")
+
+    async with serve(traced(handler, traces.provider), 0) as server:
+        async with connect(f"ws://127.0.0.1:{server.port}/"):
+            pass
+        span = await traces.span()
+    assert span.status.status_code is StatusCode.ERROR
+    assert span.status.description == "ValueError: cannot clean up"
+    assert span.attributes["error.type"] == "ValueError"
+    assert span.attributes["websocket.close.code"] == 1000
+
+
+async def test_it_ends_no_sooner_than_the_handler(traces: Traces) -> None:
+    may_end = asyncio.Event()
+
+    async def handler(ws: WebSocket) -> None:
+        await may_end.wait()
+
+    async with serve(traced(handler, traces.provider), 0) as server:
+        async with connect(f"ws://127.0.0.1:{server.port}/"):
+            pass
+        await until(lambda: not server._websockets)
+        assert not traces._exporter.get_finished_spans()
+        may_end.set()
+        await traces.span()
 
 
 async def test_a_cancelled_handler_ends_its_span(traces: Traces) -> None:

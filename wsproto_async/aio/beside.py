@@ -39,5 +39,8 @@ class Site(Protocol):
 class Beside(Protocol):
     """What makes the site of a server."""
 
+    paths: frozenset[str]
+    """Those that the site owns."""
+
     def open(self, server: Server, broker: Broker) -> Site:
         """Return the site of a server that is about to listen."""

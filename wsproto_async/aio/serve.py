@@ -221,6 +221,8 @@ class serve:
             raise TypeError(f"broker must be a Broker or a URI, not {broker!r}")
         if not isinstance(status, Beside | None):
             raise TypeError(f"status must be a Status, not {status!r}")
+        if status is not None and not status.paths.isdisjoint((liveness, readiness)):
+            raise ValueError("liveness and readiness must differ from the paths of status")
 
         def make_server() -> Server:
             carrier = MemoryBroker() if broker is None else broker

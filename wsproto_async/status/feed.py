@@ -9,7 +9,6 @@ import asyncio
 import json
 import platform
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
@@ -91,8 +90,8 @@ class Feed:
     async def _is_known(self, ws: WebSocket) -> bool:
         token = b""
         try:
-            async with asyncio.timeout(_PATIENCE), aclosing(ws.recv_streaming()) as parts:
-                async for part in parts:
+            async with asyncio.timeout(_PATIENCE):
+                async for part in ws.recv_streaming():
                     token += part.encode() if isinstance(part, str) else part
                     if len(token) > _LONGEST:
                         return False

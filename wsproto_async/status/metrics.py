@@ -173,12 +173,21 @@ def render(
 ) -> Response:
     """Return a page with the metrics of each worker, and with those of ``others``.
 
-    ``accept`` is what the request says: OpenMetrics if it is preferred, else Prometheus's text.
+    ``accept`` is what the request says: OpenMetrics if it is preferred, else Prometheus's text; so
+    for what prometheus-client does not understand. Raises what collecting ``others`` raises.
     """
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collected(list(_families(snapshots, by_worker))))
+    metrics = list(_families(snapshots, by_worker))
     if others is not None:
-        registry.register(others)
+        metrics += others.collect()
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collected(metrics))
+    try:
+        return _encoded(registry, accept)
+    except Exception:
+        return _encoded(registry, "")
+
+
+def _encoded(registry: CollectorRegistry, accept: str) -> Response:
     encode, content_type = choose_encoder(accept)
     headers = {"Content-Type": content_type, "Cache-Control": "no-store"}
     return Response(200, headers=headers, body=encode(registry))

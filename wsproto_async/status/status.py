@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import secrets
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from ..aio.log import who
 from ..aio.server import Server
 from ..aio.websocket import WebSocket
 from ..handshake.http11 import Request, Response
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Status"]
 
+_PATH: Final = re.compile(r"/[!\"$->@-~]*")
 _LOOPBACK: Final = ("127.0.0.0/8", "::1")
 _EVERYWHERE: Final = ("0.0.0.0", "::")
 
@@ -40,7 +44,8 @@ class Status:
     - ``allow``: addresses and networks from which it may be asked for, and ``"unix"`` for all on a
       Unix socket: only this machine, by default. Behind a proxy of ``trusted_proxies`` that is the
       client's address; what came by way of another one is refused.
-    - ``registry``: a registry of prometheus-client, whose metrics stand beside the server's.
+    - ``registry``: a registry of prometheus-client, whose metrics stand beside the server's. It is
+      collected in another thread; if that fails, the log tells, and the server's stand alone.
 
     Requests for these paths do not reach the application, nor its hooks, are answered when the
     server is full as well, and cannot change anything. Of several workers of :func:`run` each tells
@@ -63,14 +68,18 @@ class Status:
         if path == metrics:
             raise ValueError("path and metrics must differ")
         for name, each in (("path", path), ("metrics", metrics)):
-            if each is not None and (not each.startswith("/") or "?" in each):
-                raise ValueError(f"{name} must be a path that begins with /, not {each!r}")
+            if each is not None and not _PATH.fullmatch(each):
+                raise ValueError(
+                    f"{name} must be a path that begins with /, in visible ASCII without ? and #, "
+                    f"not {each!r}"
+                )
         if registry is not None and metrics is None:
             raise ValueError("registry needs metrics")
         if metrics is not None:
             _import_metrics()
         self.path = path
         self.metrics = metrics
+        self.paths = frozenset(each for each in (path, metrics) if each is not None)
         self.registry = registry
         self.access = Access(token, allow)
         # Workers are forked after this: they know by the process that there are others, and by the
@@ -106,8 +115,9 @@ class StatusSite:
             self._server._log.info("status: %s", url)
 
     def _base(self, is_tls: bool) -> str:
-        """Return the part of a URL before the path; nothing on a Unix socket."""
-        address = self._server.sockets[0].getsockname()
+        """Return the part of a URL before the path; nothing on a Unix socket and in memory."""
+        sockets = self._server.sockets
+        address = sockets[0].getsockname() if sockets else None
         if not isinstance(address, tuple):
             return ""
         host, port = address[:2]
@@ -119,7 +129,7 @@ class StatusSite:
 
     def owns(self, request: Request) -> bool:
         path = request.path.partition("?")[0]
-        return path in (self._status.path, self._status.metrics)
+        return path in self._status.paths
 
     async def answer(self, ws: WebSocket) -> Response:
         refused = self._status.access.refuse(ws)
@@ -138,12 +148,19 @@ class StatusSite:
             return Response(401, headers=challenge, body="the token is needed\n")
         from .metrics import render
 
-        return render(
+        made = partial(
+            render,
             await self._all(),
-            self._status.registry,
-            ws.headers.get("Accept", ""),
+            accept=ws.headers.get("Accept", ""),
             by_worker=self._exchange is not None,
         )
+        registry = self._status.registry
+        if registry is not None:
+            try:
+                return await asyncio.to_thread(made, registry)
+            except Exception as exc:
+                self._server._log.exception("Status's registry failed", who(ws._protocol), exc)
+        return made(None)
 
     async def handle(self, ws: WebSocket) -> None:
         await self._feed.handle(ws)

@@ -22,6 +22,7 @@ from ..sansio.state import OPEN
 __all__ = ["traced"]
 
 _INTERNAL_ERROR: Final = 1011
+_SILENT: Final = "keepalive: "  # what the reason begins with if the peer does not answer
 
 
 def traced(
@@ -31,10 +32,11 @@ def traced(
     """Return a handler that does what ``handler`` does, in a span: ``serve(traced(handler), ...)``.
 
     The span begins when the connection opens, as a child of the one that the request's
-    ``traceparent`` names, and is current in the handler, and in tasks that it starts. It ends when
-    the connection is gone. It is an error if the handler raised, or if this side closed the
-    connection with 1011; what a peer does wrong is none. ``tracer_provider`` is the global one by
-    default.
+    ``traceparent`` names, and is current in the handler, and in tasks that it starts. It ends with
+    the handler's task: when the handler has returned and the connection is gone, whichever is
+    later; at once if the task is cancelled. It is an error if the handler raised, or if this side
+    closed the connection with 1011; what a peer does wrong is none, nor is its silence.
+    ``tracer_provider`` is the global one by default.
     """
     tracer = trace.get_tracer("wsproto_async", tracer_provider=tracer_provider)
 
@@ -50,7 +52,7 @@ def traced(
         ending = _End(span, ws)
         task = asyncio.current_task()
         assert task is not None
-        # The task is over when the connection is gone, whatever the handler does.
+        # The task goes on until the connection is gone too, unless it is cancelled.
         task.add_done_callback(ending.end)
         with trace.use_span(span, record_exception=False, set_status_on_exception=False):
             try:
@@ -110,7 +112,7 @@ class _End:
             self._span.set_status(Status(StatusCode.ERROR, why))
 
     def end(self, task: asyncio.Task[None]) -> None:
-        """The connection is gone."""
+        """The handler's task is over."""
         ws, protocol = self._ws, self._ws._protocol
         connection = protocol.connection
         self._span.set_attributes(
@@ -124,6 +126,11 @@ class _End:
             }
         )
         sent = connection.close_sent
-        if sent is not None and sent.code == _INTERNAL_ERROR and not connection.received_first:
+        if (
+            sent is not None
+            and sent.code == _INTERNAL_ERROR
+            and not connection.received_first
+            and not sent.reason.startswith(_SILENT)
+        ):
             self.fail(str(_INTERNAL_ERROR), sent.reason)
         self._span.end()
