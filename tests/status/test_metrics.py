@@ -16,10 +16,12 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from raw_peer import CLOSE, raw_peer, until
 
-from wsproto_async import Server, connect, serve
+from wsproto_async import Server, TopicStats, connect, serve
+from wsproto_async.aio.record import DURATIONS
 from wsproto_async.codec.opcodes import CloseCode
 from wsproto_async.status import Status
-from wsproto_async.status.metrics import ServerCollector
+from wsproto_async.status.metrics import ServerCollector, render
+from wsproto_async.status.snapshot import ROUND_TRIPS, Snapshot
 
 STATUS = Status(metrics="/metrics", token=TOKEN)
 DOCS = Path(__file__).parent.parent.parent / "docs" / "monitoring.md"
@@ -102,6 +104,89 @@ async def test_names_keep_to_prometheuss_conventions_and_are_in_the_docs() -> No
     assert documented == {name for name in exposed if not name.endswith(("_gcount", "_gsum"))}
     for rules in re.findall(r"^```yaml\n(.*?)^```$", table, re.MULTILINE | re.DOTALL):
         assert samples >= set(re.findall(r"\bwebsocket_\w+", rules))
+
+
+def test_each_number_is_where_it_belongs() -> None:
+    """Of a snapshot in which no two are equal."""
+    codes = [*(int(code) for code in CloseCode), 3999, 4000]
+    snapshot = Snapshot(
+        worker=7,
+        started=101.5,
+        at=102.5,
+        connections=103,
+        handshakes=104,
+        accepted=105,
+        refused=106,
+        shed=107,
+        messages_received=108,
+        messages_sent=109,
+        bytes_received=110,
+        bytes_sent=111,
+        buffered=112,
+        behind=113,
+        paused=114,
+        closed=[[code, 200 + number] for number, code in enumerate(codes)],
+        round_trips=[2**number for number in range(len(ROUND_TRIPS) + 1)],
+        round_trip_sum=115.5,
+        durations=[3**number for number in range(len(DURATIONS) + 1)],
+        duration_sum=116.5,
+        topics=TopicStats(
+            topics=117,
+            subscriptions=118,
+            published=119,
+            received=120,
+            dropped=121,
+            closed=122,
+            duplicates=123,
+            gaps=124,
+            refused=125,
+        )._asdict(),
+        largest=[["news", 126]],
+        slowest=[["somebody", 127]],
+    )
+    numbers = {
+        "websocket_connections": 103,
+        "websocket_handshakes": 104,
+        "websocket_buffered_bytes": 112,
+        "websocket_connections_behind": 113,
+        "websocket_connections_paused": 114,
+        "websocket_start_time_seconds": 101.5,
+        "websocket_connections_opened_total": 105,
+        "websocket_requests_refused_total": 106,
+        "websocket_requests_shed_total": 107,
+        "websocket_messages_received_total": 108,
+        "websocket_messages_sent_total": 109,
+        "websocket_received_bytes_total": 110,
+        "websocket_sent_bytes_total": 111,
+        "websocket_topics": 117,
+        "websocket_subscriptions": 118,
+        "websocket_topic_messages_published_total": 119,
+        "websocket_topic_publications_received_total": 120,
+        "websocket_topic_messages_dropped_total": 121,
+        "websocket_topic_subscribers_closed_total": 122,
+        "websocket_topic_publications_duplicate_total": 123,
+        "websocket_topic_gaps_total": 124,
+        "websocket_topic_publications_refused_total": 125,
+        "websocket_round_trip_seconds_gcount": 2 ** (len(ROUND_TRIPS) + 1) - 1,
+        "websocket_round_trip_seconds_gsum": 115.5,
+        "websocket_connection_duration_seconds_count": (3 ** (len(DURATIONS) + 1) - 1) / 2,
+        "websocket_connection_duration_seconds_sum": 116.5,
+    }
+    expected = {(name, ""): value for name, value in numbers.items()}
+    for number, name in enumerate([*map(str, codes[:-2]), "3xxx", "4xxx"]):
+        expected["websocket_connections_closed_total", name] = 200 + number
+    for number, bound in enumerate((*ROUND_TRIPS, "+Inf")):
+        expected["websocket_round_trip_seconds_bucket", str(bound)] = 2 ** (number + 1) - 1
+    for number, bound in enumerate((*DURATIONS, "+Inf")):
+        name = "websocket_connection_duration_seconds_bucket"
+        expected[name, str(bound)] = (3 ** (number + 1) - 1) / 2
+    for by_worker in (False, True):
+        found = {}
+        for family in parse_text(render([snapshot], None, "", by_worker=by_worker).body.decode()):
+            for sample in family.samples:
+                assert sample.labels.pop("worker", None) == ("7" if by_worker else None)
+                found[sample.name, "".join(sample.labels.values())] = sample.value
+        assert found == expected
 
 
 async def test_openmetrics_for_who_prefers_it() -> None:
