@@ -10,15 +10,21 @@ PY := $(VENV)/bin/python
 # The package with its hot modules compiled. In the checkout itself it stays pure.
 COMPILED := build/compiled
 WITH_COMPILED := WSPROTO_ASYNC_BUILD=compiled PYTHONPATH=$(COMPILED) $(PY) -P
+# Bytecode is kept, whatever the environment says: the tests start Python hundreds of times.
+export PYTHONDONTWRITEBYTECODE :=
+# Extras of pyproject.toml, each with a stamp in the venv.
+EXTRAS := test upstream autobahn lint docs build bench
 # The four layers that do no IO: every branch of them is tested.
 PURE := wsproto_async/codec/*,wsproto_async/extensions/*,wsproto_async/handshake/*,wsproto_async/sansio/*
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo attack test test-compiled coverage bench micro plots autobahn interop test-node test-browser test-proxies test-uvicorn lint format types docs build sdist pure-wheel wheel sbom release-check release-notes check clean
+.PHONY: help install demo attack test test-compiled coverage bench micro plots autobahn interop test-node test-browser test-proxies test-uvicorn lint format types docs build sdist pure-wheel wheel sbom release-check release-notes check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+install: $(VENV)/.dev ## install at once what the other targets install when they need it
 
 demo: $(VENV)/.run ## start the demo page and print its address (PORT=8765)
 	$(PY) examples/demo/server.py --port $(PORT)
@@ -151,9 +157,13 @@ $(VENV)/.run: pyproject.toml | $(PY)
 	WSPROTO_ASYNC_BUILD=pure $(PY) -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
-$(VENV)/.test $(VENV)/.upstream $(VENV)/.autobahn $(VENV)/.lint $(VENV)/.docs $(VENV)/.build $(VENV)/.bench: $(VENV)/.%: pyproject.toml | $(PY)
+$(EXTRAS:%=$(VENV)/.%): $(VENV)/.%: pyproject.toml | $(PY)
 	WSPROTO_ASYNC_BUILD=pure $(PY) -m pip install --quiet --disable-pip-version-check -e '.[$*]'
 	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(PY)
+	WSPROTO_ASYNC_BUILD=pure $(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $(EXTRAS:%=$(VENV)/.%) $@
 
 %/node_modules/.done: %/package-lock.json
 	cd $* && npm ci --no-audit --no-fund
