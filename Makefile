@@ -105,7 +105,7 @@ docs: $(VENV)/.docs ## build the documentation into docs/_build/html
 
 build: $(COMPILED)/.done ## compile the hot modules into build/compiled
 
-$(COMPILED)/.done: $(VENV)/.build setup.py $(shell find wsproto_async -name '*.p*')
+$(COMPILED)/.done: $(VENV)/.build setup.py $(shell find wsproto_async -name '*.py' -o -name '*.p?[dx]')
 	WSPROTO_ASYNC_BUILD=compiled $(PY) setup.py --quiet build --build-lib $(COMPILED)
 	@touch $@
 
