@@ -101,8 +101,7 @@ class WebSocketProtocol(aio.WebSocketProtocol):
     def close_by_application(self, code: int, reason: str) -> None:
         """Begin the closing handshake; the peer has ``close_timeout`` to end it."""
         self.close(code, reason)
-        self._stop_close_timer()
-        if not self.transport.is_closing():
+        if self.close_timer is None and not self.transport.is_closing():
             self.close_timer = self.loop.call_later(self.close_timeout, self.end_output)
 
     def end_output(self) -> None:

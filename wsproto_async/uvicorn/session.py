@@ -110,9 +110,8 @@ class Session:
             ws = WebSocket(self._protocol)
             self._scope = make_scope(ws, self._config, self._state)
         except HandshakeError as exc:
-            response = refusal(exc)
-            self._protocol.settings.log.info("refused: %s %s", who(protocol), exc)
-            self._refuse(response)
+            protocol.settings.log.info("refused: %s %s", who(protocol), exc)
+            self._refuse(refusal(exc))
             return
         self._offered = self._scope["subprotocols"]
         task = protocol.loop.create_task(self._run())
@@ -166,10 +165,8 @@ class Session:
             self._end()
 
     def _is_unanswered(self) -> bool:
-        return (
-            self._stage in (_Stage.ASKED, _Stage.ENDED)
-            and self._protocol.connection.state is CONNECTING
-        )
+        """Tell if the peer still waits for an answer to its request."""
+        return self._stage is _Stage.ASKED and self._protocol.connection.state is CONNECTING
 
     def _end(self) -> None:
         """The application is done: what it has left open ends."""
@@ -177,11 +174,12 @@ class Session:
             self._refuse(Response(500, body="Internal Server Error"))
         elif self._refusal is not None:
             self._refuse(self._refusal)
-        elif self._stage in (_Stage.OPEN, _Stage.REFUSING) and not self._is_closing():
+        elif self._is_left_open():
             self._protocol.hang_up()
 
-    def _is_closing(self) -> bool:
-        return self._protocol.connection.close_sent is not None
+    def _is_left_open(self) -> bool:
+        stands = self._stage in (_Stage.OPEN, _Stage.REFUSING)
+        return stands and self._protocol.connection.close_sent is None
 
     async def receive(self) -> Event:
         """Return the next event; after the end always ``websocket.disconnect``.
