@@ -56,8 +56,45 @@ async def test_time_jumps_and_skips_nothing() -> None:
         async with asyncio.timeout(100):
             await asyncio.get_running_loop().create_future()
     assert now() == 3700
-    await asyncio.sleep(10 * 86400)  # more than asyncio waits in one go
-    assert now() == 3700 + 10 * 86400
+    await asyncio.sleep(3 * 86400)  # more than asyncio waits in one go
+    assert now() == 3700 + 3 * 86400
+
+
+@virtual_clock(limit=10**9)
+async def test_ten_years() -> None:
+    for _ in range(10):
+        await asyncio.sleep(365 * 86400 + 0.1)
+    assert now() == pytest.approx(3650 * 86400 + 1, abs=1e-6)
+
+
+def test_what_never_comes_ends_the_test() -> None:
+    ended = []
+
+    @virtual_clock(limit=3600)
+    async def forgotten() -> None:
+        async with connected_pair() as pair:
+            try:
+                await pair.client.recv()
+            finally:
+                ended.append(now())
+
+    with pytest.raises(TimeoutError, match="3600 s of virtual time are over"):
+        forgotten()
+    assert ended == [3600]
+
+    @virtual_clock(limit=10)
+    async def own() -> None:
+        async with asyncio.timeout(5):
+            await asyncio.get_running_loop().create_future()
+
+    with pytest.raises(TimeoutError) as caught:
+        own()
+    assert not str(caught.value)
+
+
+def test_what_is_no_coroutine_function() -> None:
+    with pytest.raises(TypeError, match="for coroutine functions, not <function"):
+        virtual_clock(lambda: None)  # type: ignore[arg-type,return-value]
 
 
 @virtual_clock
@@ -289,3 +326,34 @@ async def test_a_message_that_gets_old() -> None:
             link.to_client.resume()
             assert await client.recv() == bytes(2000)
             assert await client.recv() == "new"
+
+
+@virtual_clock
+async def test_a_client_that_connects_again() -> None:
+    links: list[Link | None] = []
+
+    def network() -> Link:
+        links.append(None if len(links) == 1 else Link())
+        if links[-1] is None:
+            raise OSError("unreachable")
+        return links[-1]
+
+    async def greet(ws: WebSocket) -> None:
+        await ws.send(f"hello {ws.headers['X-Name']}")
+        await ws.wait_closed()
+
+    heard = []
+    async with serve_in_memory(greet) as server:
+        headers = {"X-Name": "ann"}
+        async for ws in server.connector(link=network, additional_headers=headers):
+            heard.append(await ws.recv())
+            if len(heard) == 3:
+                await ws.close()
+                break
+            assert links[-1] is not None
+            links[-1].cut()
+        async with server.connector(additional_headers=headers) as ws:
+            await ws.close()
+    assert heard == ["hello ann"] * 3
+    assert len(links) == 4
+    assert now() > 0

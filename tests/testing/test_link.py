@@ -58,6 +58,8 @@ async def test_split(sizes: tuple[int, ...]) -> None:
 
 
 async def test_what_cannot_be() -> None:
+    with pytest.raises(TypeError):
+        Link().split(1.5)  # type: ignore[arg-type]
     link = Link()
     with pytest.raises(ValueError, match="at least 1"):
         link.split(1, 0)

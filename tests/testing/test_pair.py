@@ -19,7 +19,7 @@ from wsproto_async import (
     WebSocket,
     basic_auth,
 )
-from wsproto_async.testing import Link, connected_pair, serve_in_memory
+from wsproto_async.testing import Link, MemoryServer, connected_pair, serve_in_memory
 
 
 async def echo(ws: WebSocket) -> None:
@@ -78,15 +78,48 @@ async def test_a_handler_that_returns_closes_the_connection() -> None:
 
 
 @pytest.mark.logs_errors
-async def test_a_handler_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_handler_that_fails_fails_the_test(caplog: pytest.LogCaptureFixture) -> None:
     async def fail(ws: WebSocket) -> None:
         raise RuntimeError("as told")
 
-    async with connected_pair(fail) as (client, _):
-        with pytest.raises(ConnectionClosedError):
-            await client.recv()
-        assert client.close_code == 1011
+    with pytest.raises(RuntimeError, match="as told"):
+        async with connected_pair(fail) as (client, _):
+            with pytest.raises(ConnectionClosedError):
+                await client.recv()
+            assert client.close_code == 1011
     assert [r.levelno for r in caplog.records if r.exc_info] == [logging.ERROR]
+
+
+@pytest.mark.logs_errors
+async def test_several_handlers_that_fail() -> None:
+    async def count(ws: WebSocket) -> None:
+        async for message in ws:
+            int(message)
+
+    with pytest.raises(ExceptionGroup, match="handlers have failed") as failed:
+        async with serve_in_memory(count) as server:
+            for text in ("a", "1", "b"):
+                async with server.connect() as (client, _):
+                    await client.send(text)
+    assert failed.group_contains(ValueError, match="'a'")
+    assert failed.group_contains(ValueError, match="'b'")
+    assert len(failed.value.exceptions) == 2
+
+
+async def test_a_closed_connection_is_no_failure() -> None:
+    async def receive(ws: WebSocket) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(send_for_ever(ws))
+            await ws.recv()
+
+    async def send_for_ever(ws: WebSocket) -> None:
+        while True:
+            await ws.send("again")
+            await asyncio.sleep(0)
+
+    for code in (1000, 4000):
+        async with connected_pair(receive) as (client, _):
+            await client.close(code)
 
 
 async def test_a_handler_that_never_ends_is_cancelled() -> None:
@@ -233,3 +266,23 @@ async def test_backpressure_reaches_the_sender() -> None:
             assert await server.recv() == bytes(500)
         assert sent >= 50
         sending.cancel()
+
+
+async def test_a_link_is_used_once() -> None:
+    link = Link()
+    async with serve_in_memory(echo) as server, server.connect(link=link) as (client, _):
+        with pytest.raises(RuntimeError, match="joins two ends once"):
+            async with server.connect(link=link):
+                pass
+        await client.send("the first goes on")
+        assert await client.recv() == "the first goes on"
+
+
+async def test_another_loop() -> None:
+    async def connect(server: MemoryServer) -> None:
+        async with server.connect():
+            pass
+
+    async with serve_in_memory(echo) as server:
+        with pytest.raises(RuntimeError, match="another event loop"):
+            await asyncio.to_thread(asyncio.run, connect(server))

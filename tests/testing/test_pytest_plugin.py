@@ -142,6 +142,7 @@ def test_who_does_not_ask_gets_nothing(project: Path) -> None:
     [
         (("bob: hello", "bob said hello"), "bob said hello"),
         (('f"{name}: {message}"', "1 / 0"), "ConnectionClosedError"),
+        (('has left")', 'has left")\n        raise KeyError(name)'), "KeyError"),
         (("async with asyncio.timeout(60)", "async with asyncio.timeout(10)"), "TimeoutError"),
     ],
 )
@@ -154,3 +155,82 @@ def test_a_chat_that_is_wrong_is_found_out(
     done = run_pytest(project, "--asyncio-mode=auto")
     assert done.returncode == 1
     assert told in done.stdout
+
+
+LOOPS = """
+import pytest
+
+from wsproto_async import WebSocket
+from wsproto_async.testing import virtual_clock
+
+
+async def test_a_loop(ws_server, ws_client):
+    server = await ws_server(WebSocket.wait_closed)
+    with pytest.raises(ExceptionGroup):
+        await ws_client(server.url)
+"""
+
+
+@pytest.mark.parametrize(
+    ("mark", "options"),
+    [
+        ("@pytest.mark.asyncio(loop_scope='module')", ()),
+        ("", ("-o", "asyncio_default_test_loop_scope=session")),
+        ("", ("-o", "asyncio_default_fixture_loop_scope=session")),
+        ("@pytest.mark.anyio", ()),
+        ("@virtual_clock", ()),
+    ],
+)
+def test_a_loop_that_is_not_the_fixtures(
+    project: Path, mark: str, options: tuple[str, ...]
+) -> None:
+    """It is an error at once: what is opened in one loop is not closed in another."""
+    (project / "conftest.py").write_text(CONFTEST)
+    (project / "test_it.py").write_text(LOOPS.replace("\nasync def", f"\n{mark}\nasync def"))
+    done = run_pytest(project, "--asyncio-mode=auto", *options)
+    assert done.returncode == 1
+    assert "RuntimeError: the test runs in another event loop than its fixtures" in done.stdout
+
+
+WHERE = """
+import pytest
+import ssl
+import trustme
+
+from wsproto_async import WebSocket, connect
+
+
+async def test_addresses(ws_server, ws_client):
+    for options in ({"host": "::1"}, {"host": "localhost"}, {"host": None}, {"host": "0.0.0.0"}):
+        server = await ws_server(WebSocket.wait_closed, **options)
+        await ws_client(server.url)
+    one = await ws_server(WebSocket.wait_closed)
+    other = await ws_server(WebSocket.wait_closed, port=one.server.port, host="127.0.0.2")
+    assert other.url == f"ws://127.0.0.2:{one.server.port}/"
+
+
+async def test_tls(ws_server, ws_client):
+    authority = trustme.CA()
+    context, trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.configure_trust(trusting)
+    server = await ws_server(WebSocket.wait_closed, ssl=context)
+    await ws_client(server.url, ssl=trusting)
+
+
+async def fail(ws):
+    raise RuntimeError("as told")
+
+
+async def test_a_handler_that_fails(ws_server, ws_client):
+    server = await ws_server(fail)
+    await (await ws_client(server.url)).wait_closed()
+"""
+
+
+def test_where_servers_are(project: Path) -> None:
+    (project / "conftest.py").write_text(CONFTEST)
+    (project / "test_it.py").write_text(WHERE)
+    done = run_pytest(project, "--asyncio-mode=auto")
+    assert "3 passed, 1 error" in done.stdout, done.stdout
+    assert "RuntimeError: as told" in done.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -73,12 +74,34 @@ async def test_from_the_middle_and_cut_off() -> None:
         recording = pair.link.record()
         await pair.server.send("a")
         await pair.client.recv()
+        other = pair.link.record()
         pair.link.cut()
     assert [(p.direction, p.data) for p in recording.pieces] == [
         ("to_client", b"\x81\x01a"),
         ("to_server", End.RESET),
         ("to_client", End.RESET),
     ]
+    assert [piece.data for piece in other.pieces] == [End.RESET] * 2
+
+
+async def spoken(*messages: str) -> Recording:
+    """What is said on a connection that is open."""
+    async with connected_pair(client_options=PLAIN) as pair:
+        recording = pair.link.record()
+        for message in messages:
+            await pair.client.send(message)
+            await pair.server.recv()
+    return recording
+
+
+async def test_two_from_the_middle() -> None:
+    one, other = await spoken("one", "two"), await spoken("one", "2")
+    assert differences(one, await spoken("one", "two")) == []
+    assert differences(one, other) == ["to_server, frame 2: TEXT b'two' became TEXT b'2'"]
+    with pytest.raises(ValueError, match="does not begin with the opening handshake"):
+        await replay_to_server(one, shout)
+    with pytest.raises(ValueError, match="does not begin with the opening handshake"):
+        await replay_to_client(one, talk)
 
 
 async def test_a_file_of_it(tmp_path: Path) -> None:
@@ -162,6 +185,48 @@ async def test_a_client_that_never_ends() -> None:
         await replay_to_client(before, sleep, patience=0.05)
 
 
+@pytest.mark.logs_errors
+@virtual_clock
+async def test_what_does_not_come_is_waited_for_once() -> None:
+    async def forget(ws: WebSocket) -> None:
+        await ws.recv()
+        await shout(ws)
+
+    async def fail(ws: WebSocket) -> None:
+        raise RuntimeError("as told")
+
+    async def talk(ws: WebSocket) -> None:
+        for _ in range(10):
+            await ws.send("Hello")
+            await ws.recv()
+
+    before = await recorded(talk=talk)
+    loop = asyncio.get_running_loop()
+    for handler, seconds in ((forget, 3), (fail, 0)):
+        begun = loop.time()
+        after = await replay_to_server(before, handler, patience=3)
+        assert loop.time() - begun == pytest.approx(seconds, abs=0.1)
+        assert differences(before, after)
+
+
+async def test_a_replay_that_is_cancelled() -> None:
+    ended = []
+
+    async def sleep(ws: WebSocket) -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            ended.append(ws)
+
+    before = await recorded()
+    task = asyncio.create_task(replay_to_client(before, sleep, patience=1000))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(ended) == 1
+
+
 async def test_a_client_that_fails() -> None:
     async def fail(ws: WebSocket) -> None:
         raise RuntimeError("as told")
@@ -177,6 +242,12 @@ async def test_a_refusal_is_replayed() -> None:
     with pytest.raises(InvalidStatus):
         async with connected_pair(link=link, client_options={"origin": "https://evil.example"}):
             pass
+    date = b"Date: Thu, 01 Jan 1970 00:00:00 GMT"  # as of a recording that was kept
+    for number, piece in enumerate(before.pieces):
+        if isinstance(piece.data, bytes):
+            data = re.sub(rb"Date: [^\r]+", date, piece.data)
+            before.pieces[number] = piece._replace(data=data)
+    assert date in before.bytes_to("to_client")
     assert differences(before, await replay_to_server(before, shout)) == []
     with pytest.raises(InvalidStatus):
         await replay_to_client(before, talk, origin="https://evil.example")
@@ -246,6 +317,7 @@ def test_pings_and_splits_are_no_difference() -> None:
         (b"\x88\x02\x03", "the beginning of CLOSE b''"),
         (b"\x83\x00", "a violation: opcode 0x3 is reserved"),
         (b"\x01\x02hi", "TEXT b'hi' and more"),
+        (b"\x81", "the beginning of a frame, 1 bytes"),
         (b"", "nothing"),
     ],
 )
@@ -253,3 +325,21 @@ def test_how_frames_are_told(tail: bytes, text: str) -> None:
     one = Recording([Piece(0, "to_client", b"HTTP/1.1 101 OK\r\n\r\n" + tail)])
     other = Recording([Piece(0, "to_client", b"HTTP/1.1 101 OK\r\n\r\n\x82\x00")])
     assert differences(one, other) == [f"to_client, frame 1: {text} became BINARY b''"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (b"HTTP/1.1 403 No\r\n\r\nFail A", b"HTTP/1.1 403 No\r\n\r\nFail B",
+         "frame 1: b'Fail A' became b'Fail B'"),
+        (b"HTTP/1.1 403 No\r\n", b"",
+         "head: the beginning of a head b'HTTP/1.1 403 No\\r\\n' became nothing"),
+        (b"\x83\x00one", b"\x83\x00two",
+         "frame 2: b'\\x83\\x00one' became b'\\x83\\x00two'"),
+    ],
+)  # fmt: skip
+def test_what_is_no_frame(before: bytes, after: bytes, told: str) -> None:
+    one, other = (Recording([Piece(0, "to_client", data)]) for data in (before, after))
+    assert differences(one, other) == [f"to_client, {told}"]
+    pieces = Recording([Piece(0, "to_client", bytes([byte])) for byte in before])
+    assert differences(one, pieces) == []

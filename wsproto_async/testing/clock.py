@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import selectors
 from collections.abc import Callable, Coroutine
-from functools import wraps
+from functools import partial, wraps
+from inspect import iscoroutinefunction
 from time import monotonic
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar, overload
 
 __all__ = ["VirtualClockLoop", "virtual_clock"]
 
 _PATIENCE: Final = 0.005  # seconds
+_LIMIT: Final = 7 * 86400.0  # seconds
+_RESOLUTION: Final = 1e-6  # seconds: with asyncio's own, 1e-9, time stands still after 194 days
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -41,6 +44,7 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         self._jobs = 0  # that threads have
         self._patience = patience
         super().__init__(_Selector(self._wait))
+        self._clock_resolution = _RESOLUTION
 
     def time(self) -> float:
         """Return the seconds since the loop was made, as far as it is concerned."""
@@ -67,10 +71,10 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
     def _job_done(self, future: asyncio.Future[Any]) -> None:
         self._jobs -= 1
 
-    async def shutdown_default_executor(self, *args: Any) -> None:
+    async def shutdown_default_executor(self, *args: Any, **kwargs: Any) -> None:
         self._jobs += 1  # which has a timeout as well
         try:
-            await super().shutdown_default_executor(*args)
+            await super().shutdown_default_executor(*args, **kwargs)
         finally:
             self._jobs -= 1
 
@@ -89,16 +93,45 @@ class _Selector(selectors.DefaultSelector):
         return super().select(0) or self._wait(super().select, timeout, len(self.get_map()) > 1)
 
 
-def virtual_clock(test: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, _T]:
+@overload
+def virtual_clock(test: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, _T]: ...
+@overload
+def virtual_clock(
+    *, limit: float = _LIMIT
+) -> Callable[[Callable[_P, Coroutine[Any, Any, _T]]], Callable[_P, _T]]: ...
+def virtual_clock(
+    test: Callable[..., Coroutine[Any, Any, Any]] | None = None, *, limit: float = _LIMIT
+) -> Callable[..., Any]:
     """Run a coroutine function in a :class:`VirtualClockLoop` of its own: a decorator for tests.
 
     The test is a plain function then, for any test runner: plug-ins for async tests have nothing
     to do with it, and async fixtures of theirs live in another loop.
+
+    - ``limit``: seconds of virtual time, 7 days; ``@virtual_clock(limit=...)`` sets it. What waits
+      for something that never comes ends then with TimeoutError, though there are always pings to
+      be sent.
+
+    Raises TypeError if it is no coroutine function.
     """
+    if test is None:
+        return partial(virtual_clock, limit=limit)
+    if not iscoroutinefunction(test):
+        raise TypeError(f"virtual_clock is for coroutine functions, not {test!r}")
 
     @wraps(test)
-    def run(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+    def run(*args: Any, **kwargs: Any) -> Any:
         with asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
-            return runner.run(test(*args, **kwargs))
+            return runner.run(_within(limit, test(*args, **kwargs)))
 
     return run
+
+
+async def _within(limit: float, test: Coroutine[Any, Any, _T]) -> _T:
+    deadline = asyncio.timeout(limit)
+    try:
+        async with deadline:
+            return await test
+    except TimeoutError as exc:
+        if deadline.expired():
+            raise TimeoutError(f"{limit:g} s of virtual time are over: limit=...") from exc
+        raise

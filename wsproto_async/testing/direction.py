@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from enum import Enum
 from itertools import cycle, repeat
+from operator import index
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ class Direction:
     def __init__(self, name: str, capacity: int) -> None:
         self.name = name
         """``"to_server"`` or ``"to_client"``."""
-        self.observer: Observer | None = None
+        self.observers: list[Observer] = []
+        """Each is called with this and what is delivered."""
         self._capacity = capacity
         self._pieces: deque[tuple[float, memoryview | End]] = deque()
         self._size = 0
@@ -72,9 +74,9 @@ class Direction:
         """Let each read bring so many bytes at most, the sizes in turn, over and over.
 
         ``split(1)`` is for byte by byte; ``split()`` for as many as are there, up to 64 KiB. Raises
-        ValueError for a size below 1.
+        ValueError for a size below 1, and TypeError for what is no integer.
         """
-        if any(size < 1 for size in sizes):
+        if any(index(size) < 1 for size in sizes):
             raise ValueError(f"sizes must be at least 1, not {sizes}")
         self._sizes = cycle(sizes) if sizes else repeat(_READ_SIZE)
 
@@ -190,8 +192,8 @@ class Direction:
             self.go_on()
 
     def _observe(self, data: bytes | End) -> None:
-        if self.observer is not None:
-            self.observer(self, data)
+        for observe in self.observers:
+            observe(self, data)
 
     def _take(self) -> tuple[float, memoryview | End]:
         """Take what one read brings."""

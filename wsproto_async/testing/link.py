@@ -92,5 +92,6 @@ class Link:
     def record(self) -> Recording:
         """Note from now on what is delivered, in a new :class:`Recording`."""
         recording = Recording()
-        self.to_server.observer = self.to_client.observer = recording.observe
+        for direction in (self.to_server, self.to_client):
+            direction.observers.append(recording.observe)
         return recording

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from ..aio.server import Handler
 from ..aio.websocket import WebSocket
 from .link import Link
-from .server import Pair, serve_in_memory
+from .server import GRACE, Pair, serve_in_memory
 
 __all__ = ["connected_pair"]
 
@@ -41,7 +41,8 @@ async def connected_pair(
     are still running are cancelled a second later.
 
     Raises what ``serve`` and ``connect`` raise, such as ``InvalidStatus`` if the server
-    refuses the client, and TypeError for an option of networks.
+    refuses the client, and TypeError for an option of networks; at the end what the handler has
+    raised, but for ConnectionClosed.
     """
     async with (
         serve_in_memory(handler or WebSocket.wait_closed, **(server_options or {})) as server,
@@ -49,4 +50,6 @@ async def connected_pair(
     ):
         yield pair
         if handler is None and pair.link.is_whole:
-            await asyncio.gather(pair.client.close(), pair.server.close())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GRACE):
+                    await asyncio.gather(pair.client.close(), pair.server.close())

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from .direction import Direction, End
-from .transcript import Transcript
+from .transcript import Transcript, is_head
 
 __all__ = ["Piece", "Recording", "differences"]
 
@@ -25,7 +25,7 @@ class Piece(NamedTuple):
     """One delivery of a :class:`Recording`."""
 
     at: float
-    """When, in seconds since the recording began."""
+    """When, in seconds since the first of them."""
     direction: str
     """``"to_server"`` or ``"to_client"``."""
     data: bytes | End
@@ -53,6 +53,11 @@ class Recording:
             for piece in self.pieces
             if piece.direction == direction and isinstance(piece.data, bytes)
         )
+
+    def begins_with_head(self, direction: str) -> bool:
+        """Tell if the first bytes of a direction are of the opening handshake."""
+        data = self.bytes_to(direction)
+        return bool(data) and is_head(data)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it to a file, in place of what is there; raises OSError."""
@@ -86,14 +91,16 @@ def _parse(number: int, line: str) -> Piece:
 def differences(before: Recording, after: Recording) -> list[str]:
     """Compare what two recordings say, and return the first difference of each direction.
 
-    Compared are the heads of the opening handshake and the frames, however they were split. What
-    is another one for each connection is left out: masking keys, ``Sec-WebSocket-Key`` and
-    ``Sec-WebSocket-Accept``; and so are times, pings and pongs, which go by the clock.
+    Compared are the heads of the opening handshake, the bodies of refusals, and the frames, however
+    they were split. What is another one for each connection is left out: masking keys,
+    ``Sec-WebSocket-Key``, ``Sec-WebSocket-Accept`` and ``Date``; and so are times, pings and pongs,
+    which go by the clock, and how TCP ended.
     """
     found = []
     for direction in ("to_server", "to_client"):
+        has_head = any(each.begins_with_head(direction) for each in (before, after))
         both = zip_longest(_said(before, direction), _said(after, direction))
-        for number, (old, new) in enumerate(both):
+        for number, (old, new) in enumerate(both, 0 if has_head else 1):
             if old != new:
                 what = f"frame {number}" if number else "head"
                 found.append(f"{direction}, {what}: {old or 'nothing'} became {new or 'nothing'}")

@@ -21,7 +21,7 @@ from ..handshake.server import accept_token
 from .direction import End
 from .link import Link
 from .recording import Piece, Recording
-from .server import MemoryConnect, serve_in_memory
+from .server import MemoryConnect, serve_unwatched
 from .transcript import Transcript
 
 __all__ = ["replay_to_client", "replay_to_server"]
@@ -46,14 +46,16 @@ async def replay_to_server(
     - ``handler``, ``options``: the server, as for :func:`serve_in_memory`.
     - ``in_time``: True lets pass between the pieces the time that passed then; best with
       :func:`virtual_clock`. False by default.
-    - ``patience``: seconds to wait for frames that do not come, 5; it goes on then.
+    - ``patience``: seconds to wait for what does not come, 5; after that it waits for nothing more.
 
-    Raises what :func:`serve_in_memory` raises.
+    Raises what ``serve`` raises, but nothing of the handler's, and ValueError for a recording that
+    does not begin with the opening handshake.
     """
+    _check_beginning(recording)
     link = Link()
     after = link.record()
     player = _Player(masked=False)
-    async with serve_in_memory(handler, **options) as server:
+    async with serve_unwatched(handler, **options) as server:
         protocol = server.server.make_protocol()
         link.join(player, protocol)
         await player.play(recording.pieces, "to_server", in_time, patience)
@@ -77,8 +79,10 @@ async def replay_to_client(
     - ``uri``, ``options``: the client, as for :meth:`MemoryServer.connect`.
     - ``in_time``, ``patience``: as for :func:`replay_to_server`.
 
-    Raises what ``connect`` raises, and TimeoutError if ``talk`` does not end.
+    Raises what ``connect`` raises, TimeoutError if ``talk`` does not end within ``patience`` after
+    all has been said, and ValueError as :func:`replay_to_server`. Cancelling cancels ``talk``.
     """
+    _check_beginning(recording)
     link = Link()
     after = link.record()
     player = _Player(masked=True)
@@ -96,15 +100,24 @@ async def replay_to_client(
         pieces = _with_token_for(request, recording.pieces)
         await player.play(pieces, "to_client", in_time, patience)
         await asyncio.wait([running], timeout=patience)
-    finally:
         link.cut()
         await asyncio.wait([running], timeout=patience)
+    finally:
+        link.cut()
         is_late = running.cancel()
+        await asyncio.wait([running])
     if is_late:
         raise TimeoutError(f"the client did not end within {patience:g} s")
     with suppress(ConnectionClosed):
         await running
     return after
+
+
+def _check_beginning(recording: Recording) -> None:
+    # A client may have begun with anything, and a server have refused that.
+    has_head = any(map(recording.begins_with_head, ("to_server", "to_client")))
+    if recording.bytes_to("to_server") and not has_head:
+        raise ValueError("the recording does not begin with the opening handshake")
 
 
 def _with_token_for(request: bytes, pieces: Iterable[Piece]) -> list[Piece]:
@@ -131,6 +144,7 @@ class _Player(asyncio.Protocol):
         self._request = b""
         self._heard = Transcript(masked)
         self._is_over = False
+        self._has_waited = False  # for what has not come
         self._change = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -165,7 +179,10 @@ class _Player(asyncio.Protocol):
                 await self._wait_until(lambda: self._is_over, patience)
             else:
                 then.feed(data)
-                await self._wait_until(lambda: len(self._heard.items) >= len(then.items), patience)
+                await self._wait_until(lambda: self._has_heard(then), patience)
+
+    def _has_heard(self, then: Transcript) -> bool:
+        return self._heard.is_closed or len(self._heard.items) >= len(then.items)
 
     def _say(self, data: bytes | End) -> None:
         if data is End.RESET:
@@ -181,8 +198,12 @@ class _Player(asyncio.Protocol):
         return self._request
 
     async def _wait_until(self, holds: Callable[[], bool], patience: float) -> None:
-        with suppress(TimeoutError):
+        if self._has_waited:
+            return
+        try:
             async with asyncio.timeout(patience):
                 while not (holds() or self._is_over):
                     self._change.clear()
                     await self._change.wait()
+        except TimeoutError:
+            self._has_waited = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
@@ -13,11 +13,19 @@ from ..aio.serve import serve
 from ..aio.server import Handler, Server
 from ..aio.websocket import WebSocket
 from ..handshake.uri import WebSocketURI
+from .failures import Failures
 from .link import Link
 
-__all__ = ["MemoryConnect", "MemoryServer", "Pair", "serve_in_memory"]
+__all__ = [
+    "GRACE",
+    "MemoryConnect",
+    "MemoryServer",
+    "Pair",
+    "serve_in_memory",
+    "serve_unwatched",
+]
 
-_GRACE: Final = 1.0  # seconds for handlers that do not end by themselves
+GRACE: Final = 1.0  # seconds for handlers that do not end by themselves
 _OF_NETWORKS: Final = frozenset(
     {
         *("port", "host", "sock", "ssl", "reuse_port", "backlog", "proxy_protocol"),
@@ -44,10 +52,11 @@ class Pair:
 class MemoryServer:
     """A server that is reached by ``connect`` of its own, made by :func:`serve_in_memory`."""
 
-    def __init__(self, server: Server, accepted: dict[ProtocolCore, WebSocket]) -> None:
+    def __init__(self, server: Server, waiting: dict[ProtocolCore, WebSocket | None]) -> None:
         self.server = server
         """The ``Server``: its connections, topics and numbers."""
-        self._accepted = accepted
+        self._waiting = waiting
+        self._loop = asyncio.get_running_loop()
 
     @asynccontextmanager
     async def connect(
@@ -62,34 +71,57 @@ class MemoryServer:
         At the end the client closes with 1000, which the handler has a second to answer. With an
         exception, or if not all arrives, the link is cut at once: no test waits for timeouts.
 
-        Raises what ``connect`` raises, ConnectionRefusedError if the server is closed, and
-        TypeError for an option of networks.
+        Raises what ``connect`` raises, ConnectionRefusedError if the server is closed, TypeError
+        for an option of networks, and RuntimeError for a link that was used before, and in another
+        event loop than the server's.
         """
-        _refuse_networks(options)
         link = Link() if link is None else link
-        protocol: WebSocketProtocol | None = None
+        accepted: WebSocketProtocol | None = None
 
         def join(client: WebSocketProtocol) -> None:
-            nonlocal protocol
-            if not self.server.is_serving():
-                raise ConnectionRefusedError("the server in memory is closed")
-            protocol = self.server.make_protocol()
-            link.join(client, protocol)
+            nonlocal accepted
+            accepted = self._join(client, link)
+            self._waiting[accepted] = None
 
         try:
             client = await MemoryConnect(uri, join, **options)
-            assert protocol is not None
-            yield Pair(client, self._accepted[protocol], link)
+            assert accepted is not None
+            server = self._waiting[accepted]
+            assert server is not None
+            yield Pair(client, server, link)
             if link.is_whole:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(_GRACE):
+                    async with asyncio.timeout(GRACE):
                         await client.close()
         finally:
-            link.cut()
-            if protocol is not None:
-                self._accepted.pop(protocol, None)
-                while not protocol.is_lost:  # noqa: ASYNC110 - its last callback is on its way
+            if accepted is not None:
+                link.cut()
+                del self._waiting[accepted]
+                while not accepted.is_lost:  # noqa: ASYNC110 - its last callback is on its way
                     await asyncio.sleep(0)
+
+    def connector(
+        self, uri: str = "ws://localhost/", *, link: Callable[[], Link] = Link, **options: Any
+    ) -> MemoryConnect:
+        """Return what ``connect`` does, for this server: for clients that connect by themselves.
+
+        ``async for ws in server.connector()`` connects again and again. Whoever connects closes.
+
+        - ``link``: called for each connection, returns its :class:`Link`; raises OSError for a
+          network that is not there.
+        - ``uri``, ``options``: as for :meth:`connect`, which raises the same.
+        """
+        return MemoryConnect(uri, lambda client: self._join(client, link()), **options)
+
+    def _join(self, client: WebSocketProtocol, link: Link) -> WebSocketProtocol:
+        """Connect a client's protocol, and return the server's."""
+        if asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError("the server in memory is in another event loop")
+        if not self.server.is_serving():
+            raise ConnectionRefusedError("the server in memory is closed")
+        protocol = self.server.make_protocol()
+        link.join(client, protocol)
+        return protocol
 
 
 @asynccontextmanager
@@ -100,22 +132,31 @@ async def serve_in_memory(handler: Handler, **options: Any) -> AsyncIterator[Mem
     of ``serve``, but for what is about networks. At the end the server is closed, and handlers
     that are still running are cancelled a second later.
 
-    Raises what ``serve`` raises, and TypeError for an option of networks.
+    Raises what ``serve`` raises, and TypeError for an option of networks; at the end what a handler
+    has raised, but for ConnectionClosed, several of these as an ExceptionGroup.
     """
+    failures = Failures()
+    async with serve_unwatched(failures.watch(handler), **options) as server:
+        yield server
+    failures.raise_any()
+
+
+@asynccontextmanager
+async def serve_unwatched(handler: Handler, **options: Any) -> AsyncIterator[MemoryServer]:
+    """Do what :func:`serve_in_memory` does, with handlers that may fail."""
     _refuse_networks(options)
-    accepted: dict[ProtocolCore, WebSocket] = {}
+    waiting: dict[ProtocolCore, WebSocket | None] = {}  # for their WebSockets
 
-    def run(ws: WebSocket) -> Awaitable[None]:
-        accepted[ws._protocol] = ws
-        return handler(ws)
+    async def run(ws: WebSocket) -> None:
+        if ws._protocol in waiting:
+            waiting[ws._protocol] = ws
+        await handler(ws)
 
-    if not callable(handler):
-        raise TypeError(f"handler must be a coroutine function, not {handler!r}")
     server = await _MemoryServe(run, 0, **options)
     try:
-        yield MemoryServer(server, accepted)
+        yield MemoryServer(server, waiting)
     finally:
-        server.close(grace=_GRACE)
+        server.close(grace=GRACE)
         await server.wait_closed()
 
 
@@ -134,7 +175,10 @@ class _MemoryServe(serve):
 class MemoryConnect(connect):
     """connect() that has the client's protocol joined to something by ``join``."""
 
-    def __init__(self, uri: str, join: Callable[[WebSocketProtocol], None], **options: Any) -> None:
+    def __init__(
+        self, uri: str, join: Callable[[WebSocketProtocol], object], **options: Any
+    ) -> None:
+        _refuse_networks(options)
         super().__init__(uri, proxy=None, **options)
         if self._uri.secure:
             raise ValueError("there is no TLS in memory: the URI has to be ws:")

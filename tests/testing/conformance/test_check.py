@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import trustme
 
-from wsproto_async import WebSocket, serve
+from wsproto_async import WebSocket, basic_auth, serve
 from wsproto_async.testing import Finding, check_server
 from wsproto_async.testing.conformance.rfc import section_of
 from wsproto_async.testing.conformance.rows import ROWS
@@ -129,6 +130,65 @@ async def test_a_sterner_server_is_right() -> None:
     async with serve(echo, 0) as server, proxy(server.port, to_client=change) as url:
         found = await check_server(url, patience=20)
     assert [str(finding) for finding in found] == []
+
+
+@pytest.mark.one_loop
+async def test_a_server_that_wants_to_know_who_it_is() -> None:
+    guard = basic_auth(realm="test", credentials=("user", "password"))
+    options: dict[str, Any] = {"process_request": guard, "max_connections_per_address": 3}
+    async with serve(echo, 0, host="::1", **options) as server:
+        url = f"ws://[::1]:{server.port}/"
+        headers = {"Authorization": "Basic dXNlcjpwYXNzd29yZA=="}
+        found = await check_server(url, headers=headers, patience=20, at_once=3)
+        assert [str(finding) for finding in found] == []
+        with pytest.raises(ConnectionError, match="401"):
+            await check_server(url)
+    with pytest.raises(ValueError, match="at_once"):
+        await check_server(url, at_once=0)
+
+
+@pytest.mark.one_loop
+@pytest.mark.parametrize(
+    ("start", "frame", "told"),
+    [
+        (b"HTTP/1.1 101 Yes\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
+         b"\xc1\x04\xff\xff\xff\xff", "cannot be decompressed"),
+        ("HTTP/1.1 ²²² Yes\r\n\r\n".encode("latin-1"), b"", "no HTTP response"),
+        (b"HTTP/1.1 400 No\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", b"", "400"),
+    ],
+)  # fmt: skip
+async def test_a_server_that_talks_nonsense(start: bytes, frame: bytes, told: str) -> None:
+    """It is right in the first connection only."""
+    connections = 0
+
+    async def accept(reader: Any, writer: Any) -> None:
+        nonlocal connections
+        connections += 1
+        with contextlib.suppress(OSError):
+            await reader.readuntil(b"\r\n\r\n")
+            if connections == 1:
+                writer.write(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+                await reader.read(100)
+                writer.write(b"\x81\x0cstill there?")
+            else:
+                writer.write(start + frame)
+            await reader.read(2**16)
+        writer.close()
+
+    before = asyncio.all_tasks()
+    async with listening(accept) as url:
+        found = await check_server(url, patience=0.05)
+    assert any(told in finding.got for finding in found)
+    assert {task for task in asyncio.all_tasks() - before if "check" in repr(task)} == set()
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+async def test_a_server_that_is_silent(scheme: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        url = f"{scheme}://127.0.0.1:{sock.getsockname()[1]}/"
+        what = "TLS" if scheme == "wss" else "opening"
+        with pytest.raises(TimeoutError, match=rf"^no {what} handshake within 0.1 s$"):
+            await check_server(url, patience=0.1)
 
 
 async def test_no_echo() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl as ssl_module
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
@@ -17,7 +18,6 @@ from .wire import Wire
 
 __all__ = ["Finding", "check_server"]
 
-_AT_ONCE: Final = 16  # rows
 _SHOWN: Final = 64  # bytes
 
 
@@ -49,8 +49,10 @@ async def check_server(
     url: str,
     *,
     ssl: ssl_module.SSLContext | None = None,
+    headers: Mapping[str, str] | None = None,
     max_size: int | None = None,
     patience: float = 2,
+    at_once: int = 16,
 ) -> list[Finding]:
     """Try how an echo server keeps to RFC 6455 and RFC 7692; it is right if the list is empty.
 
@@ -61,26 +63,34 @@ async def check_server(
 
     - ``url``: ``ws:`` or ``wss:``.
     - ``ssl``: for ``wss:``; by default any certificate will do.
+    - ``headers``: what each request has beside what it needs, such as ``Authorization``.
     - ``max_size``: the largest message that it takes, in bytes. Without it that is not tried.
     - ``patience``: seconds for each answer, 2. What is right takes a few seconds in all, who never
       answers some 20 times that.
+    - ``at_once``: how many connections it is tried with at a time, 16: no more than it takes of one
+      address.
 
     Raises ValueError for another URL and for a server that does not echo, and OSError or
     TimeoutError if it does not open a connection.
     """
-    target = await explore(_target(url, ssl, max_size, patience))
+    if at_once < 1:
+        raise ValueError(f"at_once must be at least 1, not {at_once}")
+    target = _target(url, ssl, max_size, patience)
+    lines = tuple(f"{name}: {value}" for name, value in (headers or {}).items())
+    target = await explore(replace(target, wire=replace(target.wire, headers=lines)))
     if "echo" not in target.provides:
         raise ValueError("it has to be an echo server, and does not send a message back")
     demanded = [(section, row) for row in ROWS if (section := section_of(row)) is not None]
-    room = asyncio.Semaphore(_AT_ONCE)
+    room = asyncio.Semaphore(at_once)
 
     async def check(section: str, row: Row) -> Finding | None:
         async with room:
             outcome = await run(_at_least(row, target.wire), target)
         return _finding(section, outcome, target.wire)
 
-    found = await asyncio.gather(*(check(section, row) for section, row in demanded))
-    return [finding for finding in found if finding is not None]
+    async with asyncio.TaskGroup() as tasks:
+        checks = [tasks.create_task(check(section, row)) for section, row in demanded]
+    return [finding for each in checks if (finding := each.result()) is not None]
 
 
 def _target(

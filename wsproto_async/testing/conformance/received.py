@@ -9,6 +9,7 @@ from .wire import BINARY, CLOSE, CONTINUATION, PONG, RSV1, TEXT, Frame
 CUT_OFF = "it ends inside a frame"
 NEVER_SENT = frozenset({*range(1000), 1004, 1006, 1015, *range(5000, 65536)})  # RFC 6455 7.4
 MAX_ANSWER = 2**24  # bytes; nobody's answer to a row is longer
+_TAIL = b"\0\0\xff\xff"  # RFC 7692 7.2.2
 
 
 class Received:
@@ -63,7 +64,7 @@ class Received:
         text, _, rest = bytes(self._buffer).partition(b"\r\n\r\n")
         start, *lines = text.decode("latin-1").split("\r\n")
         version, _, status = start.partition(" ")
-        if not version.startswith("HTTP/1.") or not status[:3].isdigit():
+        if not version.startswith("HTTP/1.") or not status[:3].isdecimal():
             self.fault = f"no HTTP response: {start[:40]!r}"
             self.status = 0
             return
@@ -83,7 +84,7 @@ class Received:
     def _read_body(self) -> None:
         length = self.headers.get("content-length", "")
         self.body = bytes(self._buffer)
-        if length.isdigit() and len(self.body) > int(length):
+        if length.isdecimal() and len(length) < 20 and len(self.body) > int(length):
             self.fault = "something follows the response"
 
     def _read_frame(self) -> bool:
@@ -140,8 +141,12 @@ class Received:
         self._begun = None if first & 0x80 else frame
         if self._begun is None:
             if self._is_compressed and self._inflater is not None:
-                tail = b"\0\0\xff\xff"
-                frame = Frame(frame.opcode, self._inflater.decompress(frame.payload + tail))
+                try:
+                    data = self._inflater.decompress(frame.payload + _TAIL, MAX_ANSWER)
+                except zlib.error:
+                    self.fault = "what it compresses cannot be decompressed"
+                    return
+                frame = Frame(frame.opcode, data)
             self.frames.append(frame)
 
     def __str__(self) -> str:

@@ -7,7 +7,7 @@ import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -109,7 +109,7 @@ async def run(
     try:
         async with _connected(row, target) as peer:
             if row.opened:
-                async with asyncio.timeout(target.patience):
+                async with _in_time(target, "no opening handshake"):
                     await _open(peer, row.lines)
                 if peer.received.status != 101:
                     return Outcome(row, "WRONG", f"no opening handshake: {peer.received}")
@@ -122,7 +122,7 @@ async def run(
                     outcome = outcome._replace(state="late", got=f"{outcome.got}, later")
             return outcome
     except (OSError, TimeoutError) as exc:
-        return Outcome(row, "WRONG", f"no connection: {exc}")
+        return Outcome(row, "WRONG", str(exc) or type(exc).__name__)
 
 
 def judge(row: Row, received: Received) -> Outcome:
@@ -134,18 +134,48 @@ def judge(row: Row, received: Received) -> Outcome:
 
 @asynccontextmanager
 async def _connected(row: Row, target: Target) -> AsyncIterator[Peer]:
-    with socket.socket() as sock:
-        sock.setblocking(False)
-        if not row.reads:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+    with ExitStack() as stack:
+        async with _in_time(target, "no connection"):
+            sock = stack.enter_context(await _connect(row, target))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        await asyncio.get_running_loop().sock_connect(sock, (target.host, target.port))
         peer = Peer(sock, target.wire, Received(), target.gap)
         peer.lasts = target.limits.get(row.lasts or "", 0.0)
         if target.tls is not None and not row.raw:
-            await peer.start_tls(target.tls, target.host)
+            async with _in_time(target, "no TLS handshake"):
+                await peer.start_tls(target.tls, target.host)
         yield peer
+
+
+async def _connect(row: Row, target: Target) -> socket.socket:
+    """Connect to the first of the host's addresses that takes it."""
+    loop = asyncio.get_running_loop()
+    infos = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    errors: list[OSError] = []
+    for family, kind, proto, _, address in infos:
+        sock = socket.socket(family, kind, proto)
+        try:
+            sock.setblocking(False)
+            if not row.reads:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+            await loop.sock_connect(sock, address)
+            return sock
+        except OSError as exc:
+            sock.close()
+            errors.append(exc)
+        except BaseException:
+            sock.close()
+            raise
+    raise errors[0]
+
+
+@asynccontextmanager
+async def _in_time(target: Target, failure: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(target.patience):
+            yield
+    except TimeoutError:
+        raise TimeoutError(f"{failure} within {target.patience:g} s") from None
 
 
 async def _open(peer: Peer, lines: Iterable[str]) -> None:
@@ -290,7 +320,7 @@ async def explore(target: Target) -> Target:
     """
     provides = set(target.provides)
     async with _connected(ROWS[0], target) as peer:
-        async with asyncio.timeout(target.patience):
+        async with _in_time(target, "no opening handshake"):
             await _open(peer, [DEFLATE])
         if peer.received.status != 101:
             raise ConnectionError(f"it does not open a connection: {peer.received}")

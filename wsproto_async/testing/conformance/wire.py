@@ -68,12 +68,14 @@ def stored(data: bytes, *, final: bool = False) -> bytes:
 class Wire:
     """How one end writes, and the limits of the other one.
 
-    ``masked`` is True for a client, whose frames are masked; False for a server.
+    ``masked`` is True for a client, whose frames are masked; False for a server. ``headers`` are
+    lines that each of its requests has.
     """
 
     masked: bool = True
     host: str = "localhost"
     path: str = "/"
+    headers: tuple[str, ...] = ()
     max_size: int = 2**20
     max_fragments: int = 2**14
     key: bytes = b"\xa5\x00\x5a\xff"
@@ -121,4 +123,4 @@ class Wire:
         for name, line in replaced.items():
             fields[name.replace("_", "-")] = line
         lines = (line for line in fields.values() if line is not None)
-        return head(start or f"GET {self.path} HTTP/1.1", *lines, *more)
+        return head(start or f"GET {self.path} HTTP/1.1", *lines, *self.headers, *more)
