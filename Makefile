@@ -39,8 +39,10 @@ test: export WSPROTO_ASYNC_BUILD := pure
 test: $(VENV)/.test ## run the tests that need only Python, on asyncio and on uvloop
 	$(PY) -m pytest $(PYTHON_TESTS)
 
-test-compiled: $(VENV)/.test $(COMPILED)/.done ## run them on the compiled build, but those of brokers, which are pure
-	$(WITH_COMPILED) -m pytest $(PYTHON_TESTS) --ignore=tests/pubsub
+# Brokers, commands and examples are pure, and see nothing of the compiled modules but what others do.
+test-compiled: $(VENV)/.test $(COMPILED)/.done ## run them on the compiled build, where that may matter
+	$(WITH_COMPILED) -m pytest $(PYTHON_TESTS) --ignore=tests/pubsub --ignore=tests/cli \
+		--ignore=tests/examples --ignore=tests/test_docs.py
 
 coverage: $(VENV)/.test ## check that the tests reach every branch of the layers that do no IO
 	WSPROTO_ASYNC_BUILD=pure $(PY) -m pytest tests/codec tests/extensions tests/handshake tests/sansio -n auto --cov --cov-report=
@@ -162,7 +164,7 @@ $(EXTRAS:%=$(VENV)/.%): $(VENV)/.%: pyproject.toml | $(PY)
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(PY)
-	WSPROTO_ASYNC_BUILD=pure $(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	WSPROTO_ASYNC_BUILD=pure $(PY) -m pip install --quiet --disable-pip-version-check --no-compile -e '.[dev]'
 	@touch $(EXTRAS:%=$(VENV)/.%) $@
 
 %/node_modules/.done: %/package-lock.json

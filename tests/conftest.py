@@ -1,7 +1,8 @@
 """Two laws for every test: it holds on both event loops, and nothing logs an error.
 
 Async tests run twice, on asyncio's own loop and on uvloop. Those marked ``one_loop`` do not: they
-wait for others for long, or what they test runs in another process. A peer can never make us log a
+wait for others for long, or what they test runs in another process. On the compiled build each runs
+on one of the two, half of them on either. A peer can never make us log a
 traceback, so an ERROR record from asyncio or from wsproto_async fails the test that caused it,
 unless the test makes the application itself fail and says so with ``@pytest.mark.logs_errors``.
 """
@@ -15,10 +16,13 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Generator, Iterator
+from zlib import crc32
 
 import hypothesis
 import pytest
 import uvloop
+
+import wsproto_async
 
 # A busy machine makes an example slow, not wrong.
 hypothesis.settings.register_profile("tests", deadline=None)
@@ -31,9 +35,13 @@ WATCHED_LOGGERS = ("asyncio", "wsproto_async", "uvicorn.error")
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    loops = {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}
     if item.get_closest_marker("one_loop"):
-        return {"uvloop": uvloop.new_event_loop}
-    return {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}
+        return {"uvloop": loops["uvloop"]}
+    if wsproto_async.compiled:  # what depends on the loop is the same in both builds
+        name = ("asyncio", "uvloop")[crc32(item.nodeid.encode()) % 2]
+        return {name: loops[name]}
+    return loops
 
 
 def pytest_configure() -> None:

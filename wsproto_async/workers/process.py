@@ -100,6 +100,8 @@ def _signals_wait() -> Iterator[None]:
 async def _serve(starting: serve, grace: float | None, beside: Beside) -> None:
     deadlines = [None if grace is None else grace + EXIT_AFTER_GRACE, _EXIT_AFTER_SECOND_SIGNAL]
     server: Server | None = None
+    serving = asyncio.current_task()
+    assert serving is not None
     is_told = False
 
     def at_once() -> None:
@@ -110,7 +112,9 @@ async def _serve(starting: serve, grace: float | None, beside: Beside) -> None:
     def stop() -> None:
         nonlocal is_told
         is_told = True
-        if server is not None:
+        if server is None:
+            serving.cancel()  # it may wait for its broker
+        else:
             notify("STOPPING=1")
             server.close(grace=grace)
 
@@ -120,7 +124,13 @@ async def _serve(starting: serve, grace: float | None, beside: Beside) -> None:
 
     # Before anybody can see that it listens: whoever does may send a signal.
     with on_stop_signal(stop, end_now, at_once=at_once, numbers=_STOP_SIGNALS):
-        async with starting as server:
+        try:
+            server = await starting
+        except asyncio.CancelledError:
+            if is_told:
+                return
+            raise
+        async with server:
             if is_told:
                 stop()
             with watchdog(), beside(server):

@@ -20,13 +20,16 @@ from .sockets import bind_each
 from .systemd import listening_sockets
 from .worker import BEAT, in_touch
 
-__all__ = ["LONGEST", "Load", "run", "run_loaded"]
+__all__ = ["LOG_FORMAT", "LONGEST", "Load", "run", "run_loaded"]
 
 Load = Callable[[], tuple[Handler, dict[str, Any]]]
 """Called in each process that serves, once: returns the handler, and further options of serve."""
 
 LONGEST: Final = 86_400.0
 """Seconds, a day: what the system calls for timers take, and no mistake for None."""
+
+LOG_FORMAT: Final = "%(asctime)s %(process)d %(levelname)s %(message)s"
+"""Of programs with several processes."""
 
 _BINDING: Final = ("host", "reuse_port", "backlog")
 
@@ -83,19 +86,21 @@ def run_loaded(
     workers: int,
     grace: float | None,
     heartbeat_timeout: float | None,
+    supervised: bool = False,
     sock: socket | Sequence[socket] | None = None,
     **options: Any,
 ) -> None:
-    """Do what ``run`` does with a handler that is loaded where it is needed."""
+    """Do what ``run`` does with a handler that is loaded where it is needed.
+
+    With ``supervised`` one worker has a supervisor too, so that it can be restarted.
+    """
     if workers < 1:
         raise ValueError("there must be a worker")
     _check("grace", grace, 0)
     _check("heartbeat_timeout", heartbeat_timeout, 2 * BEAT)
     logging.basicConfig(
         level=logging.INFO,
-        format="%(asctime)s %(process)d %(levelname)s %(message)s"
-        if workers > 1
-        else "%(asctime)s %(levelname)s %(message)s",
+        format=LOG_FORMAT if workers > 1 else "%(asctime)s %(levelname)s %(message)s",
     )
     if sock is None and port is None:
         sock = listening_sockets() or None
@@ -104,7 +109,7 @@ def run_loaded(
         handler, more = load()
         return serve(handler, port, sock=sock, **(options | more))
 
-    if workers == 1:
+    if workers == 1 and not supervised:
         serve_here(lambda: make(sock), grace)
         return
     _check_fork()
@@ -149,7 +154,7 @@ def _check(name: str, seconds: float | None, least: float) -> None:
 
 def _check_fork() -> None:
     if not hasattr(os, "fork"):
-        raise ValueError("more than one worker needs os.fork")
+        raise ValueError("a supervisor needs os.fork")
     if threading.current_thread() is not threading.main_thread() or threading.active_count() > 1:
         raise RuntimeError("workers are forked, so run() must find no other threads")
     if asyncio._get_running_loop() is not None:
