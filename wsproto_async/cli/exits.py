@@ -13,6 +13,7 @@ __all__ = [
     "EXIT_INTERRUPTED",
     "EXIT_PIPE",
     "EXIT_REFUSED",
+    "EXIT_TERMINATED",
     "EXIT_TLS",
     "EXIT_UNREACHABLE",
     "EXIT_USAGE",
@@ -27,6 +28,7 @@ EXIT_TLS: Final = 4
 EXIT_REFUSED: Final = 5
 EXIT_INTERRUPTED: Final = 130  # as shells have it, 128 and the signal's number
 EXIT_PIPE: Final = 141
+EXIT_TERMINATED: Final = 143
 
 CLIENT_STATUSES: Final = """\
   2    an option is wrong, or what it needs is not there
@@ -35,6 +37,7 @@ CLIENT_STATUSES: Final = """\
   5    the server refused the opening handshake, or is no WebSocket server
   130  interrupted by Ctrl-C
   141  nobody reads the output any more
+  143  ended by SIGTERM
 """
 """What all commands that connect to a server have in common."""
 

@@ -19,7 +19,7 @@ def number(
     def parse(text: str) -> Any:
         value = kind(text)
         if not value >= least or (most is not None and value > most):
-            wanted = f"at least {least:g}" if most is None else f"from {least:g} to {most:g}"
+            wanted = f"at least {least:g}" if most is None else f"from {least:g} to {most:.15g}"
             raise argparse.ArgumentTypeError(f"must be {wanted}")
         return value
 

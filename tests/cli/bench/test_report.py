@@ -20,7 +20,7 @@ URL = "ws://h/"
 
 
 def load(**plan: Any) -> Load:
-    load = Load(Plan(**(PLAN | plan)), opened=2, elapsed=2.0)
+    load = Load(Plan(**(PLAN | plan)), opened=2, elapsed=2.0, returned=5)
     for milliseconds in (0.3, 0.4, 0.45, 0.5, 3):
         load.latencies.add(milliseconds / 1e3)
     return load
@@ -54,7 +54,9 @@ def test_what_went_wrong() -> None:
     found = load(rate=1234.5, text=True, size=1)
     found.errors.update(["the connection was cut off"] * 3 + ["other"])
     found.unsent = 1000
-    assert as_text(found, URL)[:8] == [
+    found.give_up(4.0)
+    found.give_up(3.0)
+    assert as_text(found, URL)[:9] == [
         "ws://h/: 2 connections, 1 byte of text, up to 2 in flight, 1,234.5 messages/s wanted, "
         "2.0 s",
         "",
@@ -63,6 +65,7 @@ def test_what_went_wrong() -> None:
         "errors       4",
         "  3 x the connection was cut off",
         "  1 x other",
+        "unanswered   2, the oldest for 4.00 s",
         "not sent     1,000: the server, or this process, is too slow",
     ]
 
@@ -76,9 +79,19 @@ def test_nothing_came_back() -> None:
     ]
 
 
+def test_what_was_due_just_now_is_not_told() -> None:
+    """A timer may be about to wake who sends it."""
+    found = load(rate=100_000)
+    found.unsent = 200
+    assert not any("not sent" in line for line in as_text(found, URL))
+    found.unsent = 201
+    assert any("not sent" in line for line in as_text(found, URL))
+
+
 def test_one_line() -> None:
     assert summary(load(), 2.0) == "2 messages/s, 99 % within 3.00 ms, 0 errors"
     assert summary(load(), 0) == "0 messages/s, 99 % within 3.00 ms, 0 errors"
+    assert summary(Load(Plan(**PLAN)), 2.0) == "0 messages/s, 0 errors"
 
 
 def test_an_object() -> None:
@@ -97,7 +110,9 @@ def test_an_object() -> None:
         "messages_per_second": 2.5,
         "bytes_per_second": 3750.0,
         "errors": {},
+        "late": 0,
         "unanswered": 0,
+        "oldest_unanswered": 0.0,
         "unsent": 0,
     }
     assert (latency["least"], latency["most"]) == (0.0003, 0.003)

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
-from contextlib import ExitStack
 from functools import partial
 from time import perf_counter
 from typing import Any, Final
 
 from ...aio.client import connect
 from ...aio.signals import on_stop_signal
+from ...handshake.uri import parse_uri
 from ...workers.process import loop_factory
 from .. import target
-from ..exits import CLIENT_STATUSES, EXIT_FAILED, EXIT_INTERRUPTED, fail
+from ..exits import CLIENT_STATUSES, EXIT_FAILED, fail
 from ..failure import CONNECT_ERRORS, explain
 from ..numbers import number, seconds
 from ..output import write_line
-from ..text import json_line
+from ..text import json_line, quantity
 from .descriptors import make_room
 from .load import Load, Plan
 from .plot import prepare, write_picture
 from .progress import Show, showing
 from .report import as_object, as_text, summary
+from .run import GRACE, Run
+from .signals import Interruption
 
 __all__ = ["add_to"]
 
@@ -45,13 +46,16 @@ examples:
   wsproto-async bench ws://localhost:8765/ --json | jq .latency.percentiles
 
 exit status:
-  0    all messages came back, but those on their way at the end
-  1    there were errors, or nothing came back
+  0    all messages that were sent came back
+  1    there were errors, or messages that did not come back
 {CLIENT_STATUSES}
-Ctrl-C ends the run before its time: the report is about what there is. A second one ends at once.
+At the end messages that are on their way have {GRACE:g} seconds to come back. Ctrl-C, or SIGTERM,
+ends the run before its time, with a report about what there is. A second one ends that wait.
 """
 
 _OPEN_LOOP: Final = 1000  # messages in flight that an open loop may have on each connection
+_MOST: Final = 1_000_000  # connections, and messages in flight on each
+_LARGEST: Final = 100_000_000  # bytes
 _REFRESH: Final = 0.25  # seconds
 
 
@@ -68,10 +72,10 @@ def add_to(commands: Any) -> None:
     target.add_to(parser)
     group = parser.add_argument_group("load")
     add = group.add_argument
-    add("--connections", type=number(int, 1), default=10, metavar="N", help="default 10")
+    add("--connections", type=number(int, 1, _MOST), default=10, metavar="N", help="default 10")
     add(
         "--size",
-        type=number(int, 0),
+        type=number(int, 0, _LARGEST),
         default=64,
         metavar="N",
         help="bytes in a message, default 64",
@@ -79,7 +83,7 @@ def add_to(commands: Any) -> None:
     add("--text", action="store_true", help="text messages in place of binary ones")
     add(
         "--in-flight",
-        type=number(int, 1),
+        type=number(int, 1, _MOST),
         metavar="N",
         help=f"most messages on their way on each connection, default 1, {_OPEN_LOOP} with --rate",
     )
@@ -111,40 +115,59 @@ def _bench(arguments: argparse.Namespace) -> int:
     options |= {"max_size": max(2 * plan.size, 2**20), "ping_interval": None}
     make_room(plan.connections)
     load = Load(plan)
+    interruption = Interruption()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         try:
-            is_interrupted = runner.run(_run(load, options, is_shown=not arguments.json))
+            runner.run(_run(Run(load), options, interruption, is_shown=not arguments.json))
         except CONNECT_ERRORS as exc:
             return fail(*explain(exc, arguments.url))
+        except asyncio.CancelledError:  # by a signal, before anything was measured
+            return interruption.status
+    url = str(parse_uri(arguments.url))  # without a password
     if arguments.json:
-        write_line(json_line(as_object(load, arguments.url, is_interrupted=is_interrupted)))
+        write_line(json_line(as_object(load, url, is_interrupted=interruption.status != 0)))
     else:
-        for line in as_text(load, arguments.url):
+        for line in as_text(load, url):
             write_line(line)
     if figures is not None and load.latencies.count:
-        write_picture(figures, load, arguments.url, arguments.png)
-    if is_interrupted:
-        return EXIT_INTERRUPTED
-    return EXIT_FAILED if load.errors or not load.latencies.count else 0
+        write_picture(figures, load, url, arguments.png)
+    if interruption.status:
+        return interruption.status
+    is_clean = not load.errors and not load.unanswered and load.latencies.count
+    return 0 if is_clean else EXIT_FAILED
 
 
-async def _run(load: Load, options: dict[str, Any], *, is_shown: bool) -> bool:
-    """Return whether it was interrupted."""
-    stop = asyncio.Event()
-    url = options["uri"]
-    with showing(load.plan.duration, is_shown=is_shown) as show, ExitStack() as stack:
+async def _run(
+    run: Run, options: dict[str, Any], interruption: Interruption, *, is_shown: bool
+) -> None:
+    this = asyncio.current_task()
+    assert this is not None
+    try:
+        with showing(run.load.plan.duration, is_shown=is_shown) as show:
+            with interruption.calling(this.cancel):
+                await run.open(
+                    partial(connect, **options), lambda exc: explain(exc, options["uri"])[0]
+                )
+            with interruption.calling(run.stop, run.stop):
+                progress = asyncio.create_task(_show(run, show))
+                try:
+                    await run.measure()
+                finally:
+                    progress.cancel()
+    except BaseException:
+        run.abort()
+        raise
+    finally:
+        with on_stop_signal(run.abort):
+            await run.close()
 
-        def started() -> None:
-            stack.enter_context(on_stop_signal(stop.set, numbers=(signal.SIGINT,)))
-            stack.callback(asyncio.create_task(_show(load, show)).cancel)
 
-        await load.run(partial(connect, **options), lambda exc: explain(exc, url)[0], stop, started)
-    return stop.is_set()
-
-
-async def _show(load: Load, show: Show) -> None:
+async def _show(run: Run, show: Show) -> None:
     start = perf_counter()
-    while not load.is_over:
+    while True:
         elapsed = perf_counter() - start
-        show(elapsed, summary(load, elapsed))
+        if run.load.is_over:
+            show(elapsed, f"waiting for {quantity(run.on_their_way, 'message')}")
+        else:
+            show(elapsed, summary(run.load, elapsed))
         await asyncio.sleep(_REFRESH)

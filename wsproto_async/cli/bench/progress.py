@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from shutil import get_terminal_size
 
 from ..output import is_terminal, rich_console
 
@@ -34,9 +35,13 @@ def showing(seconds: float, *, is_shown: bool) -> Iterator[Show]:
             yield show
     else:
 
-        def show(elapsed: float, line: str) -> None:
-            sys.stdout.write(f"\r{elapsed:3.0f} of {seconds:g} s: {line}".ljust(79)[:79])
+        def write(line: str) -> None:
+            width = get_terminal_size().columns - 1  # one more would begin the next line
+            sys.stdout.write("\r" + line.ljust(width)[:width])
             sys.stdout.flush()
 
-        yield show
-        sys.stdout.write("\r" + " " * 79 + "\r")
+        try:
+            yield lambda elapsed, line: write(f"{elapsed:3.0f} of {seconds:g} s: {line}")
+        finally:
+            write("")
+            sys.stdout.write("\r")

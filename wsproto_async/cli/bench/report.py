@@ -6,6 +6,7 @@ from bisect import bisect_right
 from typing import Any, Final
 
 from ..text import duration, quantity
+from .client import TICK
 from .histogram import Bucket, Histogram
 from .load import Load
 
@@ -21,12 +22,9 @@ _SIZES: Final = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 def summary(load: Load, elapsed: float) -> str:
     """Return one line about what there is so far."""
     latencies = load.latencies
-    rate = latencies.count / elapsed if elapsed else 0.0
-    errors = load.errors.total()
-    return (
-        f"{rate:,.0f} messages/s, 99 % within {duration(latencies.percentile(99))}, "
-        f"{quantity(errors, 'error')}"
-    )
+    rate = load.returned / elapsed if elapsed else 0.0
+    within = f"99 % within {duration(latencies.percentile(99))}, " if latencies.count else ""
+    return f"{rate:,.0f} messages/s, {within}{quantity(load.errors.total(), 'error')}"
 
 
 def as_text(load: Load, url: str) -> list[str]:
@@ -43,7 +41,11 @@ def as_text(load: Load, url: str) -> list[str]:
         f"errors       {load.errors.total():,}",
         *(f"  {count:,} x {error}" for error, count in load.errors.most_common()),
     ]
-    if load.unsent > load.opened:  # one each may have been due just now
+    if load.unanswered:
+        oldest = duration(load.oldest)
+        lines.append(f"unanswered   {load.unanswered:,}, the oldest for {oldest}")
+    # Some may have been due just now.
+    if load.unsent > max(load.opened, 2 * TICK * (plan.rate or 0)):
         lines.append(f"not sent     {load.unsent:,}: the server, or this process, is too slow")
     if not latencies.count:
         return lines
@@ -67,11 +69,13 @@ def as_object(load: Load, url: str, *, is_interrupted: bool) -> dict[str, Any]:
         "rate": plan.rate,
         "duration": load.elapsed,
         "interrupted": is_interrupted,
-        "messages": latencies.count,
+        "messages": load.returned,
         "messages_per_second": _per_second(load),
         "bytes_per_second": _per_second(load) * plan.size,
         "errors": dict(load.errors),
+        "late": load.late,
         "unanswered": load.unanswered,
+        "oldest_unanswered": load.oldest,
         "unsent": load.unsent,
         "latency": {
             "least": latencies.least,
@@ -84,7 +88,7 @@ def as_object(load: Load, url: str, *, is_interrupted: bool) -> dict[str, Any]:
 
 
 def _per_second(load: Load) -> float:
-    return load.latencies.count / load.elapsed if load.elapsed else 0.0
+    return load.returned / load.elapsed if load.elapsed else 0.0
 
 
 def _size(count: float) -> str:
