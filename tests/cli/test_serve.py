@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
@@ -121,10 +122,21 @@ def test_it_serves_until_a_signal(command: Callable, workers: int) -> None:
             "'a.example' in origins is no origin: https://example.com, in lower case and without a "
             "path, is one",
         ),
-        (["app:handler", "--port", "0", "--host", ""], "host is empty: None is for all addresses"),
+        (
+            ["app:handler", "--port", "0", "--status", "/s", "--status-token", "latin"],
+            "the token in latin has to be ASCII",
+        ),
+        (
+            ["app:handler", "--port", "0", "--host", ""],
+            "--host is empty; 0.0.0.0 and :: are all addresses",
+        ),
         (
             ["app:handler", "--port", "0", "--host", f"{'a' * 64}.example"],
-            "cannot listen: that is no name of a host",
+            f"cannot listen on {'a' * 64}.example: that is no name of a host",
+        ),
+        (
+            ["app:handler", "--port", "0", "--host", "::1", "--host", "no.invalid"],
+            "cannot listen on ::1 and no.invalid: Name or service not known",
         ),
         (
             ["app:handler", "--port", "0", "--certfile", "x"],
@@ -133,7 +145,10 @@ def test_it_serves_until_a_signal(command: Callable, workers: int) -> None:
         (["app:handler", "--port", "0", "--broker", "amqp://x"], "no broker for amqp:"),
     ],
 )
-def test_what_is_not_there(command: Callable, workers: str, arguments: list[str], why: str) -> None:
+def test_what_is_not_there(
+    command: Callable, tmp_path: Path, workers: str, arguments: list[str], why: str
+) -> None:
+    (tmp_path / "latin").write_bytes(b"t\xf6ken")
     program = command("serve", *arguments, "--workers", workers)
     assert program.end() == 2
     assert program.lines[0] == f"wsproto-async: error: {why}\n"
@@ -151,6 +166,7 @@ def test_a_module_that_raises(command: Callable, tmp_path: Path, code: str, erro
         program = command("serve", "app:handler", "--port", "0", "--workers", workers)
         assert program.end() == 1
         assert "".join(program.lines).count(error) == 1
+        assert program.found(r"most recent call last.*\n  File .*app\.py")
         assert not program.found("cannot listen")
 
 
@@ -161,7 +177,9 @@ def test_a_port_that_is_taken(command: Callable) -> None:
             program = command("serve", "app:handler", "--port", port, "--workers", workers)
             assert program.end() == 1
             (line,) = program.lines
-            assert line.startswith("wsproto-async: error: cannot listen: Address already in use")
+            assert line.startswith(
+                "wsproto-async: error: cannot listen on 127.0.0.1: Address already in use"
+            )
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -181,6 +199,19 @@ def test_a_broker_that_is_of_no_use(command: Callable, workers: str) -> None:
         assert program.end() == 1
         assert program.found("cannot use Redis at 127.0.0.1:[0-9]+: NOAUTH Authentication required")
         assert not program.found("Traceback")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_ctrl_c_while_it_waits_for_its_broker(command: Callable, workers: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
+        program = command(
+            "serve", "app:handler", "--port", "0", "--workers", workers, "--broker", url
+        )
+        with silent.accept()[0]:
+            program.send(signal.SIGINT)
+            assert program.end() == 0
+    assert not program.found("Traceback|cannot use")
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -232,3 +263,62 @@ def test_sighup_loads_the_new_code_and_certificate(command: Callable, tmp_path: 
     assert certificate() != before
     program.send(signal.SIGTERM)
     assert program.end() == 0
+
+
+def test_certificates_that_do_not_fit(command: Callable, tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        certificate = trustme.CA().issue_cert("localhost")
+        certificate.cert_chain_pems[0].write_to_path(tmp_path / f"{name}.pem")
+        certificate.private_key_pem.write_to_path(tmp_path / f"{name}.key")
+    for more, why in (
+        ((), "one.pem: one of them is missing there"),
+        (
+            ("--keyfile", "other.key"),
+            "one.pem and other.key: the key is that of another certificate",
+        ),
+    ):
+        program = command("serve", "app:handler", "--port", "0", "--certfile", "one.pem", *more)
+        assert program.end() == 2
+        assert program.lines == [f"wsproto-async: error: no certificate and key in {why}\n"]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_reload(command: Callable, tmp_path: Path, workers: str) -> None:
+    program = command("serve", "app:handler", "--port", "0", "--workers", workers, "--reload")
+    old = program.workers(int(workers))
+    good = (tmp_path / "app.py").read_text()
+    number = 0
+
+    def change(code: str, until: str) -> None:
+        """It may not have begun to watch, so there is one change after another until it is seen."""
+
+        def is_seen() -> bool:
+            nonlocal number
+            number += 1
+            (tmp_path / "app.py").write_text(f"print('version {number}')\n{code}")
+            time.sleep(0.2)
+            return bool(program.found(until))
+
+        eventually(is_seen)
+
+    change("async def handler(ws: not", "SyntaxError")
+    assert program.found(r"changed: app\.py")
+    assert all(map(is_alive, old))
+    change(good, rf"version \d+\n(?s:.*){workers} \(process \d+\) is ready(?s:.*)is ready")
+    eventually(lambda: not any(map(is_alive, old)))
+    with program.connect() as sock:
+        sock.sendall(b"\x81\x82\0\0\0\0hi")
+        assert sock.recv(4) == b"\x81\x02hi"
+    program.send(signal.SIGINT)
+    assert program.end() == 0
+    assert not (tmp_path / "__pycache__").exists()
+
+
+def test_reload_ends_with_its_supervisor(command: Callable) -> None:
+    program = command("serve", "app:handler", "--port", "0", "--reload")
+    program.workers(1)
+    children = Path(f"/proc/{program.process.pid}/task/{program.process.pid}/children")
+    processes = list(map(int, children.read_text().split()))
+    assert len(processes) == 3  # the hub, and what watches
+    program.send(signal.SIGKILL)
+    eventually(lambda: not any(map(is_alive, processes)))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from inspect import isclass, iscoroutinefunction, isfunction, ismethod, signature
+from types import TracebackType
 from typing import Any
 
-__all__ = ["NotThere", "load"]
+__all__ = ["NotThere", "load", "own_frames"]
 
 
 class NotThere(Exception):
@@ -15,15 +17,19 @@ class NotThere(Exception):
 
 
 def load(name: str) -> Any:
-    """Return the callable ``name``: ``module:attribute``, from the working directory or installed.
+    """Return the handler ``name``: ``module:attribute``, from the working directory or installed.
 
     Raises NotThere. What the module itself raises while it is imported is left alone.
     """
     module_name, colon, path = name.partition(":")
     if not colon or not all(map(str.isidentifier, [*module_name.split("."), *path.split(".")])):
         raise NotThere(f"{name!r} is not of the form module:handler")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    try:
+        here = os.getcwd()
+    except FileNotFoundError:
+        raise NotThere("the working directory is not there any more") from None
+    if here not in sys.path:
+        sys.path.insert(0, here)
     try:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as exc:
@@ -37,4 +43,25 @@ def load(name: str) -> Any:
             raise NotThere(f"module {module_name!r} has no {path!r}") from None
     if not callable(found):
         raise NotThere(f"{name!r} cannot be called")
+    is_plain = isfunction(found) or ismethod(found)
+    if isclass(found) or (is_plain and not iscoroutinefunction(found)):
+        raise NotThere(f"{name!r} is no coroutine function")
+    try:
+        signature(found).bind(None)
+    except TypeError:
+        raise NotThere(f"{name!r} cannot be called with a connection alone") from None
     return found
+
+
+def own_frames(exc: BaseException) -> TracebackType | None:
+    """Return the traceback from where the module's own code begins, None if it never did."""
+    traceback = exc.__traceback__
+    while traceback is not None and _is_of_import(traceback.tb_frame.f_code.co_filename):
+        traceback = traceback.tb_next
+    return traceback
+
+
+def _is_of_import(path: str) -> bool:
+    return path.startswith((os.path.dirname(__file__), "<frozen importlib")) or (
+        path == importlib.__file__
+    )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import socket
 import ssl
 import traceback
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,10 +18,11 @@ from ..aio.server import Handler
 from ..aio.websocket import WebSocket
 from ..exceptions import BrokerError
 from ..status import Status
-from ..workers.run import run_loaded
+from ..workers.run import LOG_FORMAT, run_loaded
 from . import application
 from .exits import EXIT_FAILED, EXIT_USAGE, fail
 from .numbers import number, seconds
+from .reload import NO_WATCHER, can_watch, watching
 
 __all__ = ["add_to"]
 
@@ -29,7 +32,7 @@ more than one worker SIGHUP restarts them, one after another, with the code that
 
 _EXAMPLES: Final = """\
 examples:
-  wsproto-async serve chat:handler --port 8765
+  wsproto-async serve chat:handler --port 8765 --reload
   wsproto-async serve chat:handler --port 8765 --host 0.0.0.0 --host :: --workers 4
   wsproto-async serve chat:handler --port 443 --certfile cert.pem --keyfile key.pem
   wsproto-async serve chat:handler --uds chat.sock --origin https://example.com
@@ -100,6 +103,11 @@ def add_to(commands: Any) -> None:
         help="a worker whose event loop stands still for so long is replaced, default 30",
     )
     add(
+        "--reload",
+        action="store_true",
+        help="restart when Python files in the working directory change; for development",
+    )
+    add(
         "--log-level",
         choices=("debug", "info", "warning", "error"),
         default="info",
@@ -153,14 +161,17 @@ def _serve(arguments: argparse.Namespace) -> int:
         return fail("--keyfile needs --certfile", EXIT_USAGE)
     if arguments.uds is None and arguments.port is None and "LISTEN_FDS" not in os.environ:
         return fail("--port or --uds is needed", EXIT_USAGE)
-    logging.basicConfig(
-        level=arguments.log_level.upper(),
-        format="%(asctime)s %(process)d %(levelname)s %(message)s",
-    )
+    if arguments.reload and not can_watch():
+        return fail(NO_WATCHER, EXIT_USAGE)
+    if arguments.host and "" in arguments.host:
+        return fail("--host is empty; 0.0.0.0 and :: are all addresses", EXIT_USAGE)
+    logging.basicConfig(level=arguments.log_level.upper(), format=LOG_FORMAT)
     options = serve_options(arguments)
     try:
         options |= _status_of(arguments)
         serve(WebSocket.wait_closed, arguments.port, **options)  # raises here, not in each worker
+    except UnicodeError:
+        return fail(f"the token in {arguments.status_token} has to be ASCII", EXIT_USAGE)
     except (TypeError, ValueError, ImportError) as exc:
         return fail(str(exc), EXIT_USAGE)
     except OSError as exc:
@@ -172,21 +183,27 @@ def _serve(arguments: argparse.Namespace) -> int:
             file = SocketFile(arguments.uds)
     except OSError as exc:
         return fail(f"cannot listen at {arguments.uds}: {exc.strerror or exc}", EXIT_FAILED)
+    where = " and ".join(arguments.host or ["127.0.0.1"])
+    watcher = watching(arguments.log_level.upper()) if arguments.reload else nullcontext()
     try:
-        run_loaded(
-            lambda: _load(arguments),
-            arguments.port,
-            workers=arguments.workers,
-            grace=arguments.grace,
-            heartbeat_timeout=arguments.heartbeat_timeout,
-            **options,
-        )
+        with watcher:
+            run_loaded(
+                lambda: _load(arguments),
+                arguments.port,
+                workers=arguments.workers,
+                grace=arguments.grace,
+                heartbeat_timeout=arguments.heartbeat_timeout,
+                supervised=arguments.reload,
+                **options,
+            )
     except BrokerError as exc:
         return fail(str(exc), EXIT_FAILED)
+    except socket.gaierror as exc:
+        return fail(f"cannot listen on {where}: {exc.strerror}", EXIT_USAGE)
     except OSError as exc:
-        return fail(f"cannot listen: {exc.strerror or exc}", EXIT_FAILED)
+        return fail(f"cannot listen on {where}: {exc.strerror or exc}", EXIT_FAILED)
     except UnicodeError:  # a label over 63 characters, for one
-        return fail("cannot listen: that is no name of a host", EXIT_USAGE)
+        return fail(f"cannot listen on {where}: that is no name of a host", EXIT_USAGE)
     finally:
         if file is not None:
             file.close()
@@ -220,8 +237,8 @@ def _load(arguments: argparse.Namespace) -> tuple[Handler, dict[str, Any]]:
         more = {} if arguments.certfile is None else {"ssl": _context(arguments)}
     except application.NotThere as exc:
         raise SystemExit(fail(str(exc), EXIT_USAGE)) from None
-    except Exception:
-        traceback.print_exc()
+    except Exception as exc:
+        traceback.print_exception(exc.with_traceback(application.own_frames(exc)))
         raise SystemExit(EXIT_FAILED) from None
     return handler, more
 
@@ -234,7 +251,10 @@ def _context(arguments: argparse.Namespace) -> ssl.SSLContext:
         what = arguments.certfile
         if arguments.keyfile is not None:
             what += f" and {arguments.keyfile}"
-        raise application.NotThere(
-            f"no certificate and key in {what}: {exc.strerror or exc}"
-        ) from None
+        why = exc.strerror or str(exc)
+        if isinstance(exc, ssl.SSLError) and exc.reason == "KEY_VALUES_MISMATCH":
+            why = "the key is that of another certificate"
+        elif isinstance(exc, ssl.SSLError) and exc.reason is None:
+            why = "one of them is missing there"
+        raise application.NotThere(f"no certificate and key in {what}: {why}") from None
     return context
