@@ -77,7 +77,7 @@ def files() -> Iterator[Path]:
             and (name == ".ci" or not name.startswith("."))
         ]
         for name in names:
-            if not name.startswith(".coverage"):
+            if not name.startswith((".coverage", ".git")) or name == ".gitignore":
                 yield Path(folder, name)
 
 
