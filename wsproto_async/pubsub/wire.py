@@ -74,6 +74,9 @@ def decode_all(topic: str, data: bytes, first: Position | None = None) -> list[P
 
     Raises ValueError if there is anything else in it.
     """
+    begin, end = _LENGTH.size, len(data)
+    if end > begin and _LENGTH.unpack_from(data)[0] == end - begin:  # most are alone
+        return [_decode(topic, data, begin, end, first)]
     where = repeat(None) if first is None else positions(first)
     return [
         _decode(topic, data, begin, end, position)
