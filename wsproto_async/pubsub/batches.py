@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from itertools import repeat
 from typing import Final, Generic, TypeVar
 
 from .broker import Retention
@@ -43,8 +42,12 @@ class Batch:
 
     def done(self, first: Position | None) -> None:
         """The broker has it, and the first is at this position."""
-        where = repeat(None) if first is None else positions(first)
-        for future, position in zip(self.futures, where, strict=False):
+        if first is None:
+            for future in self.futures:
+                if not future.done():
+                    future.set_result(None)
+            return
+        for future, position in zip(self.futures, positions(first), strict=False):
             if not future.done():
                 future.set_result(position)
 

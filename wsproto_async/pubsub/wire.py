@@ -40,7 +40,7 @@ _COMPRESSED: Final = {0: None, 4: True, 8: False}
 
 def encode(publication: Publication) -> bytes:
     """Return the bytes of a publication, behind their length."""
-    key = publication.key.encode()
+    key = publication.key.encode() if publication.key else b""
     exclude = publication.exclude
     payload = publication.payload
     flags = publication.is_text | (2 if exclude else 0) | _COMPRESS[publication.compress]
@@ -52,7 +52,7 @@ def encode(publication: Publication) -> bytes:
         _SLOW[publication.slow],
         len(key),
     )
-    return b"".join((begin, exclude, key, payload))
+    return b"".join((begin, exclude, key, payload)) if key or exclude else begin + payload
 
 
 def parts(data: bytes) -> Iterator[tuple[int, int]]:
