@@ -1,6 +1,6 @@
 """What the documentation shows is what happens.
 
-Every Python block of the pages below compiles. A block whose first line is a comment that names a
+Every Python block of every page compiles. A block whose first line is a comment that names a
 file (``# server.py``) is a program: the programs of one section are written into one folder,
 ``server.py`` is started, and then each console block is held against what its commands print. 8765
 stands for a free port. What pytest prints is compared without the time that it took.
@@ -8,6 +8,7 @@ stands for a free port. What pytest prints is compared without the time that it 
 
 from __future__ import annotations
 
+import ast
 import builtins
 import contextlib
 import importlib
@@ -31,25 +32,7 @@ import pytest
 import wsproto_async
 
 ROOT = Path(__file__).parent.parent
-PAGES = [
-    ROOT / "README.md",
-    *(
-        ROOT / "docs" / f"{name}.md"
-        for name in (
-            "tutorial",
-            "deploying",
-            "proxies",
-            "topics",
-            "scaling",
-            "workers",
-            "uvicorn",
-            "monitoring",
-            "testing",
-            "migrating",
-            "design",
-        )
-    ),
-]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 WITH_TRACEBACK = {"tutorial.md: Errors in a handler"}  # sections whose server is to log one
 PATIENCE = 60  # seconds for a program to start, to end, or to stop
 
@@ -100,7 +83,7 @@ def cases(wanted: list[Section]) -> pytest.MarkDecorator:
 @cases([section for section in SECTIONS if section.blocks])
 def test_blocks_compile(section: Section) -> None:
     for code in section.blocks:
-        compile(code, section.title, "exec", dont_inherit=True)
+        compile(code, section.title, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
 
 
 def find_free_port() -> str:
