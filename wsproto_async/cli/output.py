@@ -10,7 +10,7 @@ from typing import Any
 __all__ = ["OutputError", "is_terminal", "rich_console", "write_line", "writing"]
 
 
-class OutputError(Exception):
+class OutputError(OSError):
     """What is printed cannot be written; the text says why."""
 
 
