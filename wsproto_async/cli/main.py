@@ -86,7 +86,7 @@ def _open_what_is_closed() -> None:
             os.set_inheritable(nothing, True)
         if getattr(sys, name) is None:
             mode = "r" if name == "stdin" else "w"
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
 def _drop_output() -> None:
