@@ -49,6 +49,11 @@ def test_a_name_without_address(outcome: Callable) -> None:
     assert line.startswith("nobody.invalid cannot be reached: there is no address for its name: ")
 
 
+def test_a_name_that_is_none(outcome: Callable) -> None:
+    host = f"{'a' * 64}.example"
+    assert outcome(f"ws://{host}/") == (3, f"{host} cannot be reached: that is no name")
+
+
 def test_a_server_that_is_silent(outcome: Callable, raw_server: Callable) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -79,7 +84,10 @@ def test_no_websocket_server(outcome: Callable, raw_server: Callable) -> None:
     port = raw_server(answering(b"SSH-2.0-OpenSSH\r\n"))
     status, line = outcome(f"ws://127.0.0.1:{port}/")
     assert status == 5
-    assert line == f"the handshake with 127.0.0.1:{port} failed: malformed status line"
+    assert line == (
+        f"the handshake with 127.0.0.1:{port} failed: malformed status line; "
+        "wsproto-async doctor tells what is there"
+    )
 
 
 def test_tls_where_there_is_none(outcome: Callable, raw_server: Callable) -> None:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from programs import PATIENCE
 
 import wsproto_async
 from wsproto_async.cli.main import main
@@ -53,3 +60,53 @@ def test_wrong_usage(
 ) -> None:
     assert status_of(*arguments) == 2
     assert complaint in capsys.readouterr().err.splitlines()[-1]
+
+
+def shell(redirections: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line with ``>&-`` and the like."""
+    program = [sys.executable, "-m", "wsproto_async", *arguments, "--no-proxy"]
+    return subprocess.run(
+        ["sh", "-c", f'exec "$@" {redirections}', "sh", *program],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such shell")
+@pytest.mark.parametrize("redirections", ["<&-", ">&-", "<&- >&- 2>&-"])
+def test_closed_descriptors(echo_port: int, closed_port: int, redirections: str) -> None:
+    for command in ("connect", "doctor"):
+        ended = shell(redirections, command, f"ws://127.0.0.1:{echo_port}/")
+        assert (ended.returncode, ended.stderr) == (0, "")
+    ended = shell(redirections, "doctor", f"ws://127.0.0.1:{closed_port}/", "--json")
+    assert (ended.returncode, ended.stderr) == (3, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device is always full")
+@pytest.mark.parametrize("command", [("doctor",), ("connect", "--json-lines", "--linger", "0")])
+def test_what_cannot_be_written(echo_port: int, command: tuple[str, ...]) -> None:
+    ended = shell(">/dev/full", *command, f"ws://127.0.0.1:{echo_port}/")
+    assert ended.returncode == 1
+    assert ended.stderr == "wsproto-async: error: cannot write: No space left on device\n"
+
+
+def test_ctrl_c_outside_of_a_loop(
+    run: Callable,
+    closed_port: int,
+    monkeypatch: pytest.MonkeyPatch,
+    interrupt: Callable[[], None],
+) -> None:
+    class Output(io.StringIO):
+        encoding = "utf-8"
+
+        def write(self, text: str) -> int:
+            interrupt()
+            return len(text)
+
+    monkeypatch.setattr(sys, "stdout", Output())
+    status = run("doctor", f"ws://127.0.0.1:{closed_port}/", "--no-proxy", "--json").status
+    assert status == 130
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL

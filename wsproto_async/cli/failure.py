@@ -6,7 +6,7 @@ import os
 import socket
 import ssl
 
-from ..exceptions import HandshakeError, InvalidStatus, ProxyError
+from ..exceptions import HandshakeError, InvalidMessage, InvalidStatus, ProxyError
 from ..handshake.http11 import Response
 from ..handshake.uri import parse_uri
 from .exits import EXIT_REFUSED, EXIT_TLS, EXIT_UNREACHABLE, EXIT_USAGE
@@ -28,6 +28,9 @@ def explain(error: Exception, url: str) -> tuple[str, int]:
             return f"no way through the proxy: {escape(str(error))}", EXIT_UNREACHABLE
         case InvalidStatus():
             return _refused(error), EXIT_REFUSED
+        case InvalidMessage():
+            text = f"the handshake with {uri.authority} failed: {escape(str(error))}"
+            return f"{text}; wsproto-async doctor tells what is there", EXIT_REFUSED
         case HandshakeError():
             return f"the handshake with {uri.authority} failed: {escape(str(error))}", EXIT_REFUSED
         case ssl.SSLError():
@@ -35,6 +38,8 @@ def explain(error: Exception, url: str) -> tuple[str, int]:
         case socket.gaierror():
             text = f"there is no address for its name: {error.strerror}"
             return f"{uri.authority} cannot be reached: {text}", EXIT_UNREACHABLE
+        case UnicodeError():  # a label over 63 characters, for one
+            return f"{uri.authority} cannot be reached: that is no name", EXIT_UNREACHABLE
         case OSError():
             return f"{uri.authority} cannot be reached: {os_text(error)}", EXIT_UNREACHABLE
         case _:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,7 +16,16 @@ from . import serve
 from .bench import command as bench
 from .connect import command as connect
 from .doctor import command as doctor
-from .exits import EXIT_INTERRUPTED, EXIT_PIPE, EXIT_USAGE, STATUSES, UsageError, fail
+from .exits import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_PIPE,
+    EXIT_USAGE,
+    STATUSES,
+    UsageError,
+    fail,
+)
+from .output import OutputError, writing
 
 __all__ = ["main"]
 
@@ -25,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Raises SystemExit for wrong arguments, ``--help`` and ``--version``.
     """
+    _open_what_is_closed()
     parser = _Parser(
         prog="wsproto-async",
         description="WebSocket servers for asyncio, and clients to try them with.",
@@ -38,12 +49,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         status: int = options.command(options)
-        if sys.stdout is not None:
+        with writing():
             sys.stdout.flush()
     except UsageError as exc:
         return fail(str(exc), EXIT_USAGE)
     except KeyboardInterrupt:
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # the next ends the process without a word
         return EXIT_INTERRUPTED
+    except OutputError as exc:
+        _drop_output()
+        return fail(str(exc), EXIT_FAILED)
     except BrokenPipeError:
         _drop_output()
         return EXIT_PIPE
@@ -55,6 +71,22 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_USAGE, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def _open_what_is_closed() -> None:
+    """Let what was started without stdin, stdout or stderr have an empty one.
+
+    Else sockets and files take their numbers, and libuv ends a process that closes those.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            nothing = os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            os.set_inheritable(nothing, True)
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
 def _drop_output() -> None:

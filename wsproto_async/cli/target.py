@@ -17,6 +17,17 @@ __all__ = ["CLOSE_TIMEOUT", "add_to", "client_context", "connect_options"]
 
 CLOSE_TIMEOUT: Final = 3.0  # seconds: who waits for the end of a command is a person
 
+# What the handshake is made of: with another value the answer is judged by what was not asked.
+_NO_HEADERS: Final = {
+    "connection": "",
+    "sec-websocket-accept": "",
+    "sec-websocket-extensions": "; --no-compression offers none",
+    "sec-websocket-key": "",
+    "sec-websocket-protocol": "; take --subprotocol",
+    "sec-websocket-version": "",
+    "upgrade": "",
+}
+
 Parsed = TypeVar("Parsed")
 
 
@@ -124,6 +135,9 @@ def _header(text: str) -> tuple[str, str]:
         raise ValueError(f"{text!r} is not of the form 'Name: value'")
     value = value.strip(" \t")
     check_field(name, value)
+    hint = _NO_HEADERS.get(name.lower())
+    if hint is not None:
+        raise ValueError(f"{name} is the handshake's own{hint}")
     return name, value
 
 

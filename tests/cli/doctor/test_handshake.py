@@ -102,16 +102,47 @@ def test_no_compression(doctor: Callable, server: Callable) -> None:
     assert "compression" not in doctor(f"ws://127.0.0.1:{port}/", "--no-compression").names()
 
 
-@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 101 Sure\r\n"])
-def test_no_answer_in_time(doctor: Callable, talking: Callable, answer: bytes) -> None:
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (b"", "no answer within 0.1 s"),
+        (b"HTT", "no complete answer within 0.1 s"),
+        (b"HTTP/1.1 101 Sure\r\n", "no complete answer within 0.1 s"),
+    ],
+)
+def test_no_answer_in_time(doctor: Callable, talking: Callable, answer: bytes, text: str) -> None:
     async def talk(peer: Any) -> None:
         await peer.read_request()
         peer.writer.write(answer)
         await peer.reader.read()
 
     found = doctor(talking(talk), "--timeout", "0.1")
-    assert (found.last["step"], found.side) == ("HTTP", "server")
-    assert found.status == (5 if answer else 3)
+    assert (found.status, found.last["step"], found.side) == (3, "HTTP", "server")
+    assert found.last["text"] == text
+
+
+def test_no_http_in_time(doctor: Callable, talking: Callable) -> None:
+    async def talk(peer: Any) -> None:
+        await peer.read_request()
+        peer.writer.write(b"RFB 003.008")
+        await peer.reader.read()
+
+    found = doctor(talking(talk), "--timeout", "0.1")
+    assert (found.status, found.last["text"]) == (5, "this is VNC")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ((), "without an Origin"),
+        (("-H", "Origin: https://a.example"), "pages of https://a.example"),
+    ],
+)
+def test_an_origin_in_a_header(
+    doctor: Callable, answering: Callable, arguments: tuple[str, ...], why: str
+) -> None:
+    found = doctor(answering(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"), *arguments)
+    assert why in found.last["problem"]["why"]
 
 
 def test_a_refusal_whose_body_does_not_end(doctor: Callable, talking: Callable) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -38,3 +40,12 @@ def test_colours_where_rich_is(monkeypatch: pytest.MonkeyPatch, has_rich: bool) 
         "         what to do:    Do.",
         "not healthy: TCP",
     ]
+
+
+@pytest.mark.parametrize("arguments", [(), ("--json",)])
+def test_no_password(run: Callable, closed_port: int, arguments: tuple[str, ...]) -> None:
+    outcome = run("doctor", f"ws://ada:secret@127.0.0.1:{closed_port}/", "--no-proxy", *arguments)
+    assert outcome.status == 3
+    assert "secret" not in outcome.out
+    if arguments:
+        assert json.loads(outcome.out)["url"] == f"ws://127.0.0.1:{closed_port}/"

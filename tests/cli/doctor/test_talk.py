@@ -27,6 +27,32 @@ def test_messages_meanwhile_do_no_harm(doctor: Callable, talking: Callable) -> N
     assert doctor(talking(talk)).status == 0
 
 
+@pytest.mark.parametrize("first", [b"\x82\x7f", b"\x02\x7f"])
+def test_messages_may_be_of_any_size(doctor: Callable, talking: Callable, first: bytes) -> None:
+    size = 3 << 20
+
+    async def talk(peer: Any) -> None:
+        await peer.accept()
+        peer.writer.write(first + size.to_bytes(8, "big") + bytes(size))
+        if first[0] == 0x02:  # to be continued
+            peer.writer.write(b"\x00\x00" * 20_000 + b"\x80\x00")
+        await peer.answer_pings()
+        peer.send_frame(8, (await peer.read_frame())[1])
+
+    assert doctor(talking(talk)).status == 0
+
+
+def test_what_is_in_messages_is_checked(doctor: Callable, talking: Callable) -> None:
+    async def talk(peer: Any) -> None:
+        await peer.accept()
+        peer.send_frame(1, b"\xff")
+        await peer.reader.read()
+
+    found = doctor(talking(talk))
+    assert (found.status, found.last["text"]) == (1, "a frame that is none")
+    assert "text is not UTF-8" in found.last["problem"]["why"]
+
+
 @pytest.mark.parametrize(
     ("frame", "text", "why"),
     [

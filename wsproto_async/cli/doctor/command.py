@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from typing import Any, Final
 
+from ...handshake.uri import parse_uri
 from .. import target
 from ..exits import CLIENT_STATUSES
+from ..interrupts import run
 from ..output import write_line
 from ..text import json_line
 from .examination import examine
@@ -51,8 +52,9 @@ def add_to(commands: Any) -> None:
 def _doctor(arguments: argparse.Namespace) -> int:
     context = target.client_context(arguments)
     report = Report(quiet=arguments.json)
-    asyncio.run(examine(report, arguments, context))
+    run(examine(report, arguments, context))
     if arguments.json:
-        write_line(json_line(report.as_object(arguments.url)))
+        url = str(parse_uri(arguments.url))  # without the password
+        write_line(json_line(report.as_object(url)))
     report.verdict()
     return report.status

@@ -55,7 +55,6 @@ class Offer:
         headers: HeadersLike,
     ) -> None:
         self.uri = uri
-        self.origin = origin
         self.subprotocols = subprotocols
         self.extensions = [PerMessageDeflate()] if compression else []
         self.key = generate_key()
@@ -67,6 +66,8 @@ class Offer:
             additional_headers=headers,
             user_agent_header="wsproto_async doctor",
             key=self.key,
+            max_size=None,
+            max_fragments=None,
         )
 
 
@@ -126,6 +127,17 @@ def _report_no_answer(
             ),
             EXIT_UNREACHABLE,
         )
+    if patience is not None and b"HTTP/".startswith(received[:5]):
+        report.stop(
+            "HTTP",
+            f"no complete answer within {patience:g} s",
+            Problem(
+                "The server has begun to answer the request, and has not come to the end.",
+                "server",
+                "See if it is stuck or overloaded; --timeout gives it more time.",
+            ),
+            EXIT_UNREACHABLE,
+        )
     if received[:5] == b"HTTP/":
         report.stop(
             "HTTP",
@@ -168,7 +180,8 @@ def _report_refusal(
         return target
     body = body_text(response)
     text += f": {body}" if body else ""
-    problem = explain_status(response, offer.uri, offer.origin)
+    origin = offer.connection.request.headers.get("Origin")
+    problem = explain_status(response, offer.uri, origin)
     report.stop("HTTP", text, problem, EXIT_REFUSED, **details)
 
 

@@ -18,6 +18,7 @@ __all__ = ["talk"]
 
 _PINGS: Final = 3
 _READ_SIZE: Final = 65536
+_MOST_HELD: Final = 65536  # bytes of a message, and of what waits to be sent
 
 
 async def talk(
@@ -34,16 +35,21 @@ class _Peer:
         self._streams = streams
         self.connection = connection
         self.patience = patience
+        connection.partial_limit = _MOST_HELD
 
     async def next_event(self) -> Event:
         """Send what is to be sent, and return what comes next; Close at the end."""
-        while (event := self.connection.next_event()) is None:
-            self._streams.writer.write(self.connection.data_to_send())
+        connection, writer = self.connection, self._streams.writer
+        while (event := connection.next_event()) is None:
+            if connection.take_partial():
+                continue  # messages are not wanted, and may be of any size
+            writer.write(connection.data_to_send())
+            connection.hold_pongs = writer.transport.get_write_buffer_size() > _MOST_HELD
             data = await self._streams.reader.read(_READ_SIZE)
             if data:
-                self.connection.receive_data(data)
+                connection.receive_data(data)
             else:
-                self.connection.receive_eof()
+                connection.receive_eof()
         return event
 
     async def read_to_the_end(self) -> None:
