@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,7 +15,34 @@ import pytest
 from programs import PATIENCE
 
 import wsproto_async
-from wsproto_async.cli.main import main
+from wsproto_async.cli.main import main, parser
+
+
+ROOT = Path(__file__).parents[2]
+COMMAND = re.compile(r"wsproto-async ((?:serve|connect|bench|doctor) (?:\\\n|[^`\n|<])+)")
+TOLD = {
+    command.replace("\\\n", " ").strip()
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))
+    for command in COMMAND.findall(page.read_text(encoding="utf-8"))
+    if not command.endswith(("--help", "...")) and "... " not in command
+}
+
+
+@pytest.mark.parametrize("command", sorted(TOLD))
+def test_what_the_pages_tell_to_type(command: str) -> None:
+    words = shlex.split(command)
+    parser().parse_args("ws://localhost/" if word == "URL" else word for word in words)
+
+
+@pytest.mark.parametrize("name", ["serve", "connect", "bench", "doctor"])
+def test_the_examples_of_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert status_of(name, "--help") == 0
+    text = capsys.readouterr().out.partition("examples:\n")[2].partition("\n\n")[0]
+    examples = COMMAND.findall(text)
+    assert len(examples) >= 3
+    for command in examples:
+        words = shlex.split(command.replace("\\\n", " "))
+        parser().parse_args("ws://localhost/" if word == "URL" else word for word in words)
 
 
 def status_of(*arguments: str) -> int:

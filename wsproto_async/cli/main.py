@@ -27,7 +27,7 @@ from .exits import (
 )
 from .output import OutputError, writing
 
-__all__ = ["main"]
+__all__ = ["main", "parser"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,17 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises SystemExit for wrong arguments, ``--help`` and ``--version``.
     """
     _open_what_is_closed()
-    parser = _Parser(
-        prog="wsproto-async",
-        description="WebSocket servers for asyncio, and clients to try them with.",
-        epilog=STATUSES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=_version())
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (serve, connect, bench, doctor):
-        command.add_to(commands)
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         status: int = options.command(options)
         with writing():
@@ -64,6 +54,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _drop_output()
         return EXIT_PIPE
     return status
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return what understands the arguments; ``command`` of its result does what they ask for."""
+    parser = _Parser(
+        prog="wsproto-async",
+        description="WebSocket servers for asyncio, and clients to try them with.",
+        epilog=STATUSES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in (serve, connect, bench, doctor):
+        command.add_to(commands)
+    return parser
 
 
 class _Parser(argparse.ArgumentParser):

@@ -32,6 +32,7 @@ more than one worker SIGHUP restarts them, one after another, with the code that
 
 _EXAMPLES: Final = """\
 examples:
+  wsproto-async serve chat:handler --port 8765
   wsproto-async serve chat:handler --port 8765 --reload
   wsproto-async serve chat:handler --port 8765 --host 0.0.0.0 --host :: --workers 4
   wsproto-async serve chat:handler --port 443 --certfile cert.pem --keyfile key.pem
