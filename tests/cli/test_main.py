@@ -17,7 +17,6 @@ from programs import PATIENCE
 import wsproto_async
 from wsproto_async.cli.main import main, parser
 
-
 ROOT = Path(__file__).parents[2]
 COMMAND = re.compile(r"wsproto-async ((?:serve|connect|bench|doctor) (?:\\\n|[^`\n|<])+)")
 TOLD = {
