@@ -79,8 +79,10 @@ def test_what_the_locale_does_not_have(terminal: Callable, talker: object, histo
     assert history.read_text(encoding="utf-8") == "first\n日\nfirst\n"
 
 
-def test_bytes_that_are_no_characters(terminal: Callable, talker: object) -> None:
-    there = terminal(f"ws://127.0.0.1:{talker.port}/")
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])  # as the locale has it
+def test_bytes_that_are_no_characters(terminal: Callable, talker: object, errors: str) -> None:
+    before = f"sys.stdin.reconfigure(errors={errors!r})"
+    there = terminal(f"ws://127.0.0.1:{talker.port}/", before=before)
     talker.accept()
     there.wait_until_ready()
     for line in ("a\udcff", "/ping \udcff", "/close 1000 \udcff"):
