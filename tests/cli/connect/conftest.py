@@ -84,6 +84,9 @@ class Terminal:
     def modes(self) -> list[object]:
         return termios.tcgetattr(self._master)
 
+    def set_modes(self, modes: list[object]) -> None:
+        termios.tcsetattr(self._master, termios.TCSANOW, modes)
+
     def end(self) -> int:
         """Wait for the end of the program; ``shown`` is then the rest."""
         while self._read(PATIENCE):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +52,24 @@ def test_signals_that_end_it(
     assert modes == there.first_modes
     assert history.read_text() == "typed\n"
     assert talker.ws.close_code == 1001
+
+
+def test_it_is_resumed(terminal: Callable, talker: object) -> None:
+    """After Ctrl-Z and what a shell does then."""
+    there = terminal(f"ws://127.0.0.1:{talker.port}/")
+    talker.accept()
+    there.wait_until_ready()
+    there.type("half")
+    there.wait_for("half")
+    there.process.send_signal(signal.SIGSTOP)
+    os.waitpid(there.process.pid, os.WUNTRACED)
+    there.set_modes(there.first_modes)
+    there.process.send_signal(signal.SIGCONT)
+    there.wait_for("> half")
+    there.type("XX")
+    there.wait_for("XX")
+    there.type("\x7f\x7f\r")
+    assert talker.recv() == "half"
 
 
 def test_the_window_is_closed(terminal: Callable, talker: object, history: Path) -> None:

@@ -53,6 +53,7 @@ class Prompt:
         self._is_reading = False
         self._is_ended = False
         self._is_interrupted = False
+        self._is_resumed = False
         self._unfinished = ""
         self._typed: list[str] = []
         self._has_escapes = os.environ.get("TERM", "dumb") != "dumb"
@@ -69,6 +70,7 @@ class Prompt:
             self._previous[number] = signal.signal(number, self._interrupt)
         if _WAKE is not None:
             self._previous[_WAKE] = signal.signal(_WAKE, self._woken)
+            self._previous[signal.SIGCONT] = signal.signal(signal.SIGCONT, self._resume)
         if readline is not None:
             self._modes.begin()
         return self
@@ -128,6 +130,7 @@ class Prompt:
         self._unfinished = ""
         typed: list[str] = []
         try:
+            self._is_resumed = False
             self._modes.set(echo=True)
             self._is_reading = True
             # Python code runs only after the line is in the list: no signal can lose it.
@@ -136,7 +139,7 @@ class Prompt:
         except _Woken:
             if self._is_interrupted:
                 write_line("")
-            else:
+            elif not self._is_resumed:
                 self._clear_line()
         except BaseException:
             self._is_reading = False
@@ -147,7 +150,8 @@ class Prompt:
         return typed[0] if typed else None
 
     def _woken(self, number: int, frame: FrameType | None) -> None:
-        if self._is_reading and (self._waiting or self._is_ended or self._is_interrupted):
+        is_due = self._is_ended or self._is_interrupted or self._is_resumed
+        if self._is_reading and (self._waiting or is_due):
             self._is_reading = False
             if readline is not None:
                 self._unfinished = readline.get_line_buffer()
@@ -160,6 +164,9 @@ class Prompt:
         if not self._is_reading or _WAKE is None:
             raise KeyboardInterrupt
         self._is_interrupted = True
+
+    def _resume(self, number: int, frame: FrameType | None) -> None:
+        self._is_resumed = True  # after Ctrl-Z; the shell has set its own modes meanwhile
 
     def _clear_line(self) -> None:
         """Erase the prompt and what stands there, on as many rows as it takes."""
