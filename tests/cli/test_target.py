@@ -78,6 +78,7 @@ def test_a_file_without_certificates(tmp_path, content: str | None) -> None:
     [
         ("http://h/", "argument URL: 'http://h/' is not a ws: or wss: URI"),
         ("ws://h/#x", "has a fragment"),
+        ("ws://h/\udcff", r"argument URL: 'ws://h/\udcff' is not UTF-8"),
         (f"ws://{'é' * 70}/", "label"),
         ("ws://h/ -H Name", "argument -H/--header: 'Name' is not of the form 'Name: value'"),
         ("ws://h/ -H a/b:c", "header name 'a/b' is not a token"),

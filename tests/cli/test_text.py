@@ -42,17 +42,23 @@ def test_no_character_moves_the_cursor() -> None:
     "text", ["", "text", "5", '"a"', "null", "{", "{}x", "[1,]", "[" * 100_000, "[" + "9" * 9999]
 )
 def test_other_text_is_no_json(text: str) -> None:
-    assert reindent(text) is None
+    assert reindent(text, 1000) is None
+
+
+def laid_out(text: str) -> str:
+    whole, left_out = reindent(text, 10_000)
+    assert left_out == 0
+    return whole
 
 
 def test_json_has_a_line_for_each_item() -> None:
-    assert reindent(' {"a":[1,{}, [ ]],"b" : {"c":"x,[ \\" y"}}\n') == (
+    assert laid_out(' {"a":[1,{}, [ ]],"b" : {"c":"x,[ \\" y"}}\n') == (
         '{\n  "a": [\n    1,\n    {},\n    []\n  ],\n  "b": {\n    "c": "x,[ \\" y"\n  }\n}'
     )
 
 
 def test_values_of_json_stay_as_they_are() -> None:
-    assert reindent('{"a":1.50,"a":1E400,"b":12345678901234567890123,"c":"\\u00e9"}') == (
+    assert laid_out('{"a":1.50,"a":1E400,"b":12345678901234567890123,"c":"\\u00e9"}') == (
         '{\n  "a": 1.50,\n  "a": 1E400,\n  "b": 12345678901234567890123,\n  "c": "\\u00e9"\n}'
     )
 
@@ -68,7 +74,26 @@ VALUES = st.recursive(
 @given(st.lists(VALUES, max_size=4), st.booleans())
 def test_json_is_laid_out_as_python_does(value: object, is_ascii: bool) -> None:
     text = json.dumps(value, ensure_ascii=is_ascii)
-    assert reindent(text) == json.dumps(value, ensure_ascii=is_ascii, indent=2)
+    assert laid_out(text) == json.dumps(value, ensure_ascii=is_ascii, indent=2)
+
+
+def test_long_json_is_cut() -> None:
+    text = '{"a" :[1, "text"]}'
+    whole = laid_out(text)
+    for longest in range(len(whole)):
+        shown, left_out = reindent(text, longest)
+        assert shown == whole[:longest]
+        # What is left out of the text begins where it is cut, but for the space around.
+        rest = "".join(whole[longest:].split())
+        assert rest == "".join(text[len(text) - left_out :].split())
+    assert reindent(text, len(whole)) == (whole, 0)
+
+
+def test_deep_json_is_indented_a_little() -> None:
+    lines = laid_out("[" * 50 + "1" + "]" * 50).split("\n")
+    assert [len(line) - 1 for line in lines] == [
+        2 * min(depth, 32) for depth in (*range(51), *range(49, -1, -1))
+    ]
 
 
 def test_a_hex_dump() -> None:

@@ -117,6 +117,10 @@ def _checked(parse: Callable[[str], Parsed]) -> Callable[[str], Parsed]:
 
     def checked(text: str) -> Parsed:
         try:
+            text.encode()  # bytes that are no characters come as surrogates
+        except UnicodeEncodeError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not UTF-8") from None
+        try:
             return parse(text)
         except ValueError as exc:
             raise argparse.ArgumentTypeError(str(exc)) from None

@@ -15,6 +15,7 @@ __all__ = ["duration", "escape", "hex_dump", "json_line", "quantity", "reindent"
 # Tabs, and what joins letters or emoji; unlike marks that turn text around. Spaces are as well.
 _HARMLESS: Final = "\t\u200c\u200d"
 _JSON_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+_DEEPEST: Final = 32  # levels that are indented
 _BYTES_IN_LINE: Final = 16
 
 
@@ -31,10 +32,11 @@ def _escape_character(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode()
 
 
-def reindent(text: str) -> str | None:
+def reindent(text: str, longest: int) -> tuple[str, int] | None:
     """Return JSON with a line for each item and all values as they are; None for other text.
 
-    Only objects and arrays count: a number or a word is text like any other.
+    The first ``longest`` characters of that, and how many of ``text``'s own are not there. Only
+    objects and arrays count: a number or a word is text like any other.
     """
     if text.lstrip()[:1] not in ("{", "["):
         return None
@@ -43,20 +45,23 @@ def reindent(text: str) -> str | None:
     except (ValueError, RecursionError):
         return None
     written: list[str] = []
+    room = longest
     depth = 0
     before = ""
-    for token in _JSON_TOKEN.findall(text):
-        if token in ("}", "]"):
-            depth -= 1
-            if before not in ("{", "["):
-                written.append("\n" + "  " * depth)
-        elif before in ("{", "[", ","):
-            written.append("\n" + "  " * depth)
-        if token in ("{", "["):
-            depth += 1
-        written.append(": " if token == ":" else token)
+    for match in _JSON_TOKEN.finditer(text):
+        token = match[0]
+        is_end = token in ("}", "]")
+        depth -= is_end
+        space = " " if before == ":" else ""
+        if (before not in ("{", "[")) if is_end else (before in ("{", "[", ",")):
+            space = "\n" + "  " * min(depth, _DEEPEST)
+        depth += token in ("{", "[")
+        written.append((space + token)[:room])
+        room -= len(space) + len(token)
+        if room < 0:  # not all of it, since that can be far longer than the text
+            return "".join(written), len(text) - match.end() + min(-room, len(token))
         before = token
-    return "".join(written)
+    return "".join(written), 0
 
 
 def hex_dump(data: bytes) -> list[str]:

@@ -7,12 +7,13 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from io import TextIOWrapper
 
 import pytest
 from programs import eventually
 
-from wsproto_async import WebSocket
+from wsproto_async import ConnectionClosed, WebSocket
 
 
 def objects(out: str) -> list[dict[str, object]]:
@@ -177,6 +178,27 @@ def test_ctrl_c(run: Callable, server: Callable, interrupt: Callable) -> None:
     finally:
         os.close(writing)
     eventually(lambda: ends == [1001])
+
+
+def test_ctrl_c_is_an_event(run: Callable, server: Callable, interrupt: Callable) -> None:
+    async def handler(ws: WebSocket) -> None:
+        await ws.recv()
+        interrupt()
+        with suppress(ConnectionClosed):
+            while True:  # there may be messages that are not read any more
+                await ws.send("x")
+
+    url = f"ws://127.0.0.1:{server(handler)}/"
+    reading, writing = os.pipe()
+    os.write(writing, b"x\n")
+    try:
+        status, out, err = run("connect", url, "--json-lines", stdin=reading)
+    finally:
+        os.close(writing)
+    assert (status, err) == (130, "")
+    events = objects(out)
+    assert events[0]["type"] == "open"
+    assert events[-1] == {"type": "close", "code": 1001, "reason": ""}
 
 
 def test_nobody_reads(

@@ -2,114 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import fcntl
-import os
-import select
 import signal
 import stat
-import struct
-import subprocess
-import sys
-import termios
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-from programs import PATIENCE, ROOT
-
-from wsproto_async import WebSocket
-
-# The first terminal that a session's leader opens is the one whose keys send it signals.
-START = """
-import os, sys
-os.close(os.open(os.ttyname(0), os.O_RDWR))
-{before}
-from wsproto_async.cli.main import main
-sys.exit(main())
-"""
-
-
-class Terminal:
-    """A terminal of 80 columns, and the program that runs there."""
-
-    def __init__(self, folder: Path, arguments: tuple[str, ...], before: str) -> None:
-        self._master, slave = os.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        environment = {name: value for name, value in os.environ.items() if "proxy" not in name}
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", START.format(before=before), "connect", *arguments],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            cwd=folder,
-            env={
-                **environment,
-                "PYTHONPATH": ROOT,
-                "TERM": "xterm",
-                "INPUTRC": os.devnull,
-                "XDG_STATE_HOME": str(folder),
-            },
-            start_new_session=True,
-        )
-        os.close(slave)
-        self.shown = ""
-
-    def type(self, keys: str) -> None:
-        os.write(self._master, keys.encode())
-
-    def wait_for(self, text: str) -> str:
-        """Wait until that is shown; return what was shown up to its end."""
-        deadline = time.monotonic() + PATIENCE
-        while text not in self.shown:
-            assert time.monotonic() < deadline, f"{text!r} is not in {self.shown[-300:]!r}"
-            self._read(0.1)
-        before, _, self.shown = self.shown.partition(text)
-        return before + text
-
-    def end(self) -> int:
-        """Wait for the end of the program; ``shown`` is then the rest."""
-        while self._read(PATIENCE):
-            pass
-        return self.process.wait(PATIENCE)
-
-    def _read(self, seconds: float) -> bool:
-        if not select.select([self._master], [], [], seconds)[0]:
-            return False
-        try:
-            piece = os.read(self._master, 65536)
-        except OSError:  # nobody has it open any more
-            return False
-        self.shown += piece.decode()
-        return True
-
-    def clean_up(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        os.close(self._master)
-
-
-@pytest.fixture
-def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
-    with ExitStack() as stack:
-
-        def terminal(*arguments: str, before: str = "") -> Terminal:
-            terminal = Terminal(tmp_path, arguments, before)
-            stack.callback(terminal.clean_up)
-            return terminal
-
-        yield terminal
-
-
-READY = "* connected; /help lists the commands\r\n> "
 CLEARED = "\r\x1b[J"
 
 
-def test_a_conversation(terminal: Callable, echo_port: int, tmp_path: Path) -> None:
+def test_a_conversation(terminal: Callable, echo_port: int, history: Path) -> None:
     there = terminal(f"ws://127.0.0.1:{echo_port}/", "--no-compression")
-    there.wait_for(READY)
+    there.wait_until_ready()
     for keys, shown in [
         ("hello", f"{CLEARED}< hello\r\n> "),
         ('{"a":[1]}', f'{CLEARED}< {{\r\n    "a": [\r\n      1\r\n    ]\r\n  }}\r\n> '),
@@ -126,46 +29,15 @@ def test_a_conversation(terminal: Callable, echo_port: int, tmp_path: Path) -> N
         there.type(f"{keys}\r")
         there.wait_for(shown.removeprefix(CLEARED))
     assert there.end() == 0
-    history = tmp_path / "wsproto_async" / "history"
     assert stat.S_IMODE(history.stat().st_mode) == 0o600
     lines = history.read_text().splitlines()
     assert (lines[0], lines[-1]) == ("hello", "/close 4000 done")
 
 
-class Talker:
-    """A server's side that says what the test tells it to."""
-
-    def __init__(self, beside: object, server: Callable) -> None:
-        self._beside = beside
-        self._opened: asyncio.Queue[WebSocket] = asyncio.Queue()
-        self.port = server(self._handle, compression=None)
-
-    async def _handle(self, ws: WebSocket) -> None:
-        self._opened.put_nowait(ws)
-        await ws.wait_closed()
-
-    def accept(self) -> None:
-        self.ws: WebSocket = self._beside.do(self._opened.get())
-
-    def send(self, message: str) -> None:
-        self._beside.do(self.ws.send(message))
-
-    def recv(self) -> str:
-        return self._beside.do(self.ws.recv())
-
-    def close(self, code: int, reason: str) -> None:
-        self._beside.do(self.ws.close(code, reason))
-
-
-@pytest.fixture
-def talker(beside: object, server: Callable) -> Talker:
-    return Talker(beside, server)
-
-
-def test_messages_while_a_line_is_typed(terminal: Callable, talker: Talker) -> None:
+def test_messages_while_a_line_is_typed(terminal: Callable, talker: object) -> None:
     there = terminal(f"ws://127.0.0.1:{talker.port}/", "--subprotocol", "none")
     talker.accept()
-    there.wait_for(READY)
+    there.wait_until_ready()
     there.type("half")
     there.wait_for("half")
     talker.send("first\x1b[2J\nsecond\x9b")
@@ -189,11 +61,11 @@ def test_messages_while_a_line_is_typed(terminal: Callable, talker: Talker) -> N
     assert there.end() == 1
 
 
-def test_keys_that_end_it(terminal: Callable, talker: Talker) -> None:
+def test_keys_that_end_it(terminal: Callable, talker: object) -> None:
     url = f"ws://127.0.0.1:{talker.port}/"
     there = terminal(url)
     talker.accept()
-    there.wait_for(READY)
+    there.wait_until_ready()
     there.type("once\r")
     assert talker.recv() == "once"
     there.wait_for("> ")
@@ -203,7 +75,7 @@ def test_keys_that_end_it(terminal: Callable, talker: Talker) -> None:
 
     there = terminal(url)
     talker.accept()
-    there.wait_for(READY)
+    there.wait_until_ready()
     there.type("\x1b[A\r")  # the line before, which the first one has left
     assert talker.recv() == "once"
     there.wait_for("> ")
@@ -216,10 +88,10 @@ def test_keys_that_end_it(terminal: Callable, talker: Talker) -> None:
     assert talker.ws.close_code == 1001
 
 
-def test_without_readline(terminal: Callable, talker: Talker) -> None:
+def test_without_readline(terminal: Callable, talker: object) -> None:
     there = terminal(f"ws://127.0.0.1:{talker.port}/", before="sys.modules['readline'] = None")
     talker.accept()
-    there.wait_for(READY)
+    there.wait_until_ready()
     there.type("half")
     there.wait_for("half")
     talker.send("message")
@@ -230,10 +102,10 @@ def test_without_readline(terminal: Callable, talker: Talker) -> None:
     assert there.end() == 0
 
 
-def test_many_messages_at_once(terminal: Callable, talker: Talker) -> None:
+def test_many_messages_at_once(terminal: Callable, talker: object) -> None:
     there = terminal(f"ws://127.0.0.1:{talker.port}/")
     talker.accept()
-    there.wait_for(READY)
+    there.wait_until_ready()
     for number in range(3000):
         talker.send(f"message {number}")
     for number in range(3000):

@@ -67,9 +67,9 @@ class JsonLines:
 def message_lines(message: str | bytes) -> list[str]:
     """Return a message as lines for a person."""
     if isinstance(message, str):
-        text = reindent(message) or message
-        lines = list(map(escape, text[:_LONGEST_TEXT].split("\n")))
-        left_out, unit = len(text) - _LONGEST_TEXT, "character"
+        plain = message[:_LONGEST_TEXT], len(message) - _LONGEST_TEXT
+        text, left_out = reindent(message, _LONGEST_TEXT) or plain
+        lines, unit = list(map(escape, text.split("\n"))), "character"
     else:
         dump = hex_dump(message[:_LONGEST_DUMP])
         lines = [f"binary, {quantity(len(message), 'byte')}", *dump]

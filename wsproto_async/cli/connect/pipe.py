@@ -48,8 +48,12 @@ class _Conversation:
             self._events.opened(self._ws)
             await self._receive()
             end = await end_of(self._ws)
+        except asyncio.CancelledError:
+            await self._ws.close(1001)  # interrupted
+            self._events.closed(await self._last())
+            raise
         except BaseException:
-            await self._ws.close(1001)  # interrupted, or nobody reads the output
+            await self._ws.close(1001)  # nobody reads the output
             raise
         finally:
             sending.cancel()
@@ -69,6 +73,14 @@ class _Conversation:
                 message = await self._ws.recv()
                 self._begin_quiet()
                 self._events.received(message)
+
+    async def _last(self) -> ConnectionClosed:
+        """Return the end, after messages that nobody waits for any more."""
+        while True:
+            try:
+                await self._ws.recv()
+            except ConnectionClosed as end:
+                return end
 
     async def _send(self, is_hex: bool) -> None:
         number = 0

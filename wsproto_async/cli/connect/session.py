@@ -11,7 +11,7 @@ from ...aio.client import connect
 from ...aio.websocket import WebSocket
 from ...exceptions import ConcurrencyError, ConnectionClosed
 from ..ending import describe_close, end_of, status_of
-from ..exits import EXIT_INTERRUPTED, fail
+from ..exits import fail
 from ..failure import CONNECT_ERRORS, explain
 from ..text import duration, escape
 from .background import Background
@@ -34,16 +34,22 @@ _PAUSE: Final = 0.05  # seconds
 
 def interact(opening: Callable[[], connect], url: str) -> int:
     """Connect and talk until the connection ends; return the exit status."""
-    with Prompt() as prompt, Background() as background:
 
-        async def open_connection() -> WebSocket:
-            return await opening()
+    async def open_connection() -> WebSocket:
+        return await opening()
 
-        try:
-            ws = background.run(open_connection())
-        except CONNECT_ERRORS as exc:
-            return fail(*explain(exc, url))
-        return _Session(ws, background, prompt).run()
+    prompt = Prompt()
+    try:
+        with prompt, Background() as background:
+            try:
+                ws = background.run(open_connection())
+            except CONNECT_ERRORS as exc:
+                return fail(*explain(exc, url))
+            return _Session(ws, background, prompt).run()
+    except KeyboardInterrupt:
+        return 128 + prompt.interrupted_by
+    except OSError:  # the terminal is gone
+        raise BrokenPipeError from None
 
 
 class _Session:
@@ -53,11 +59,12 @@ class _Session:
         self._prompt = prompt
         self._end: ConnectionClosed | None = None
         self._is_closed_by_user = False
+        self._is_left = False
         self._has_room = asyncio.Event()
 
     def run(self) -> int:
         self._prompt.show(f"* {self._connected()}; /help lists the commands")
-        self._background.start(self._receive())
+        self._receiving = self._background.start(self._receive())
         self._background.start(self._wake())
         try:
             while self._end is None or self._prompt.backlog:
@@ -65,19 +72,31 @@ class _Session:
                     line = self._prompt.read()
                     if line is not None:
                         self._take(line)
+                except UnicodeError:
+                    self._prompt.show("* that line is not UTF-8; /binary HEX sends binary")
                 except (ValueError, ConcurrencyError) as exc:
                     self._prompt.show(f"* {escape(str(exc))}")
                 except ConnectionClosed:
                     continue  # what there is to tell of it comes at the end
         except EOFError:
-            self._background.run(self._ws.close())
+            self._leave(1000)
             return 0
-        except KeyboardInterrupt:
-            self._background.run(self._ws.close(1001))
-            return EXIT_INTERRUPTED
+        except (KeyboardInterrupt, OSError):
+            self._leave(1001)
+            raise
         if self._is_closed_by_user and self._end.received is not None:
             return 0  # whatever the code
         return status_of(self._end)
+
+    def _leave(self, code: int) -> None:
+        """Close the connection, and wait until ``_receive`` has told of it."""
+        self._is_left = True
+        self._background.run(self._close(code))
+        self._receiving.result()
+
+    async def _close(self, code: int) -> None:
+        self._has_room.set()
+        await self._ws.close(code)
 
     def _connected(self) -> str:
         agreed = ["connected"]
@@ -90,6 +109,7 @@ class _Session:
 
     def _take(self, line: str) -> None:
         """Do what a line asks for; raises ValueError if that cannot be."""
+        line.encode()  # bytes that are no characters come as surrogates
         command, _, rest = line.partition(" ")
         rest = rest.strip()
         match command:
@@ -128,11 +148,14 @@ class _Session:
     async def _receive(self) -> None:
         with suppress(ConnectionClosed):
             while True:
-                first, *others = message_lines(await self._ws.recv())
-                self._prompt.show(f"< {first}", *(f"  {line}" for line in others))
+                message = await self._ws.recv()
                 if self._prompt.backlog > _BACKLOG:
+                    if self._is_left:
+                        continue
                     self._has_room.clear()
                     await self._has_room.wait()
+                first, *others = message_lines(message)
+                self._prompt.show(f"< {first}", *(f"  {line}" for line in others))
         end = await end_of(self._ws)
         self._prompt.show(f"* {describe_close(end)}")
         self._end = end
