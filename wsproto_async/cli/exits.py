@@ -10,6 +10,7 @@ from ..workers.process import EXIT_USAGE
 __all__ = [
     "CLIENT_STATUSES",
     "EXIT_FAILED",
+    "EXIT_HUNG_UP",
     "EXIT_INTERRUPTED",
     "EXIT_PIPE",
     "EXIT_REFUSED",
@@ -26,7 +27,9 @@ EXIT_FAILED: Final = 1
 EXIT_UNREACHABLE: Final = 3
 EXIT_TLS: Final = 4
 EXIT_REFUSED: Final = 5
-EXIT_INTERRUPTED: Final = 130  # as shells have it, 128 and the signal's number
+# As shells have it, 128 and the signal's number.
+EXIT_HUNG_UP: Final = 129
+EXIT_INTERRUPTED: Final = 130
 EXIT_PIPE: Final = 141
 EXIT_TERMINATED: Final = 143
 
@@ -35,6 +38,7 @@ CLIENT_STATUSES: Final = """\
   3    the server cannot be reached: its name, the network, the proxy, the time
   4    TLS failed: the certificate is not trusted, or the server speaks no TLS
   5    the server refused the opening handshake, or is no WebSocket server
+  129  its terminal was closed (SIGHUP)
   130  interrupted by Ctrl-C
   141  nobody reads the output any more
   143  ended by SIGTERM

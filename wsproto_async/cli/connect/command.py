@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from functools import partial
 from typing import Any, Final
@@ -12,6 +11,7 @@ from ...aio.client import connect
 from ...workers.process import loop_factory
 from .. import target
 from ..exits import CLIENT_STATUSES
+from ..interrupts import run
 from ..numbers import number
 from ..output import is_terminal
 from .events import JsonLines, Lines
@@ -97,5 +97,4 @@ def _connect(arguments: argparse.Namespace) -> int:
     conversation = converse(
         opening, arguments.url, events, is_hex=arguments.hex, linger=arguments.linger
     )
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(conversation)
+    return run(conversation, loop_factory())
