@@ -9,6 +9,7 @@ import pytest
 import uvloop
 
 from wsproto_async.aio.timer import SharedTimer
+from wsproto_async.testing import virtual_clock
 
 TICK = 0.05
 SLACK = 0.15  # what a loaded machine may add
@@ -191,3 +192,15 @@ async def test_an_error_at_one_deadline_does_not_stop_the_others() -> None:
     timer.set(other, 0.15)
     await all_of(failing, other)
     assert [type(error) for error in errors] == [LookupError]
+
+
+@virtual_clock
+async def test_the_loop_looks_at_its_sockets_before_a_deadline() -> None:
+    """uvloop rounds half a millisecond down to nothing, and does that before it looks."""
+    timer = SharedTimer()
+    loop = asyncio.get_running_loop()
+    await asyncio.sleep(0.0496)
+    deadline = Deadline()
+    timer.set(deadline, 0)
+    await all_of(deadline)
+    assert loop.time() >= 0.0496 + 0.001

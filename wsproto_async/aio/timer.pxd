@@ -1,4 +1,5 @@
 cdef double _TICK
+cdef double _LEAST
 
 
 cdef class SharedTimer:
