@@ -32,7 +32,9 @@ autodoc_typehints_format = "short"
 python_maximum_signature_line_length = 88
 
 # Own names must resolve; Python's would need its inventory from the network.
-nitpick_ignore_regex = [("py:.*", r"(?!wsproto_async\.).*")]
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!wsproto_async\.).*|.*\._[A-Z]")
+]  # no names of ours, type variables
 
 html_theme = "furo"
 html_title = project

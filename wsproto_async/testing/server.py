@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
-from ..aio.client import connect
+from ..aio import client as aio_client
 from ..aio.protocol import ProtocolCore, WebSocketProtocol
 from ..aio.serve import serve
 from ..aio.server import Handler, Server
@@ -102,7 +102,7 @@ class MemoryServer:
 
     def connector(
         self, uri: str = "ws://localhost/", *, link: Callable[[], Link] = Link, **options: Any
-    ) -> MemoryConnect:
+    ) -> aio_client.connect:
         """Return what ``connect`` does, for this server: for clients that connect by themselves.
 
         ``async for ws in server.connector()`` connects again and again. Whoever connects closes.
@@ -172,7 +172,7 @@ class _MemoryServe(serve):
         server.listen_with(_Listener())
 
 
-class MemoryConnect(connect):
+class MemoryConnect(aio_client.connect):
     """connect() that has the client's protocol joined to something by ``join``."""
 
     def __init__(
