@@ -211,8 +211,10 @@ async def test_what_does_not_come_is_waited_for_once() -> None:
 
 async def test_a_replay_that_is_cancelled() -> None:
     ended = []
+    begun = asyncio.Event()
 
     async def sleep(ws: WebSocket) -> None:
+        begun.set()
         try:
             await asyncio.get_running_loop().create_future()
         finally:
@@ -220,7 +222,7 @@ async def test_a_replay_that_is_cancelled() -> None:
 
     before = await recorded()
     task = asyncio.create_task(replay_to_client(before, sleep, patience=1000))
-    await asyncio.sleep(0.01)
+    await begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
