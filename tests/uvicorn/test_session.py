@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from raw_peer import TEXT, UPGRADE, frame, head, raw_peer, tcp_peer, until
+from raw_peer import PING, PONG, TEXT, UPGRADE, frame, head, raw_peer, tcp_peer, until
 from under_uvicorn import Run
 
 from wsproto_async import (
@@ -445,6 +445,34 @@ async def test_peer_that_answers_pings_stays_though_its_message_is_not_taken(run
             await until(lambda pinged=pinged: protocol.ping_sent_at > pinged)  # type: ignore[misc]
         go_on.set()
         assert await ws.recv() == "taken late"
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_pong_behind_a_message_that_is_not_taken(run: Run, is_late: bool) -> None:
+    """Also if another message comes between the ping and its pong."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(ACCEPT)
+        ws = scope["extensions"]["wsproto_async"]["websocket"]
+        await until(lambda: server.protocol.is_reading_paused)
+        pong = await ws.ping(b"?")
+        if is_late:
+            pinged.set()
+        async with asyncio.timeout(10):
+            await send({"type": "websocket.send", "text": f"{await pong > 0}"})
+        assert (await receive())["text"] == "never taken before"
+
+    pinged = asyncio.Event()
+    async with run(app) as server, raw_peer(server.port) as peer:
+        await peer.send(frame(TEXT, b"never taken before"))
+        assert (await peer.read_frame()).opcode == PING
+        if is_late:
+            await pinged.wait()
+            await peer.send(frame(TEXT, b"another"))
+            await until(lambda: server.protocol.connection.frames > 1)
+        await peer.send(frame(PONG, b"?"))
+        assert (await peer.read_frame()).payload == b"True"
 
 
 async def test_receive_right_after_another_was_cancelled(run: Run) -> None:

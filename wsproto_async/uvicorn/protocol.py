@@ -77,11 +77,16 @@ class WebSocketProtocol(aio.WebSocketProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        self.pause_while_unread()
+        self._pause()
 
     def buffer_updated(self, nbytes: int) -> None:
         super().buffer_updated(nbytes)
-        self.pause_while_unread()
+        self._pause()
+
+    def _pause(self) -> None:
+        # The pong of a ping may stand behind a message that the application does not take.
+        if not self.keepalive.is_waited_for():
+            self.pause_while_unread()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
@@ -143,10 +148,16 @@ class WebSocketProtocol(aio.WebSocketProtocol):
 class _Keepalive(Keepalive):
     __slots__ = ()
 
-    def send_ping(self, protocol: aio.ProtocolCore) -> None:
-        # The pong may stand behind a message that the application does not take.
+    async def ping(
+        self, protocol: aio.ProtocolCore, payload: bytes | None
+    ) -> asyncio.Future[float]:
+        waiter = await super().ping(protocol, payload)
         protocol.read_on()
+        return waiter
+
+    def send_ping(self, protocol: aio.ProtocolCore) -> None:
         super().send_ping(protocol)
+        protocol.read_on()
 
     def judge(self, protocol: aio.ProtocolCore) -> None:
         super().judge(protocol)
