@@ -140,13 +140,14 @@ release-check: ## say what speaks against releasing TAG (v1.2.3)
 release-notes: ## print what the changelog says of TAG
 	@$(PYTHON) .ci/release.py notes $(TAG)
 
-check: lint types test test-compiled coverage docs interop test-node test-browser test-proxies test-uvicorn autobahn micro wheel ## all of the above
+check: lint types test test-compiled coverage docs interop test-node test-browser test-proxies test-uvicorn autobahn micro wheel ## run all that checks something
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) build dist reports docs/_build docs/_generated htmlcov *.egg-info
 	rm -rf .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -rf tests/interop/node/node_modules tests/browser/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find wsproto_async -name '*.so' -delete
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -15,6 +15,8 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 BUILD = os.environ.get("WSPROTO_ASYNC_BUILD", "")
+if not BUILD and "editable_wheel" in sys.argv:
+    BUILD = "pure"  # what is edited has to be what runs
 SOURCES = [
     "aio/admission.py",
     "aio/arrival.py",

@@ -70,7 +70,7 @@ def test_a_status(command: Callable, tmp_path: Path, workers: int) -> None:
 
 def test_a_status_for_others(command: Callable) -> None:
     program = command(
-        *("serve", "app:handler", "--port", "0", "--metrics", "/m"),
+        *("serve", "app:handler", "--port", "0", "--metrics", "/m", "--status", "/s"),
         *("--status-allow", "192.0.2.0/24", "--status-allow", "::1"),
     )
     with pytest.raises(HTTPError, match="403"):
@@ -89,6 +89,19 @@ def test_it_serves_until_a_signal(command: Callable, workers: int) -> None:
         assert read_all(sock) == GOING_AWAY
     assert program.end() == 0
     assert not program.found("WARNING|ERROR|Traceback")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("gap", [0, 0.0005, 0.002, 0.005, 0.02])
+def test_signals_that_come_twice(command: Callable, number: signal.Signals, gap: float) -> None:
+    """As from who signals a process and the group that it is in."""
+    program = command("serve", "app:handler", "--port", "0")
+    assert program.port
+    for _ in range(3):
+        program.send(number)
+        time.sleep(gap)
+    assert program.end() == 0
+    assert not program.found("Traceback|Error")
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -121,6 +134,10 @@ def test_it_serves_until_a_signal(command: Callable, workers: int) -> None:
             ["app:handler", "--port", "0", "--origin", "a.example"],
             "'a.example' in origins is no origin: https://example.com, in lower case and without a "
             "path, is one",
+        ),
+        (
+            ["app:handler", "--port", "0", "--metrics", "/m"],
+            "--metrics needs --status-token, or --status, which tells the token",
         ),
         (
             ["app:handler", "--port", "0", "--status", "/s", "--status-token", "latin"],

@@ -78,7 +78,7 @@ def test_what_never_comes_ends_the_test() -> None:
             finally:
                 ended.append(now())
 
-    with pytest.raises(TimeoutError, match="3600 s of virtual time are over"):
+    with pytest.raises(TimeoutError, match="still waits after 3600 s of virtual time"):
         forgotten()
     assert ended == [3600]
 

@@ -471,7 +471,7 @@ def test_a_restart_that_hangs_is_over_in_time(start: Start, tmp_path: Path) -> N
     program.send(signal.SIGHUP)
     program.wait_for(r"SIGHUP: worker 1 \(process \d+\) is starting; the restart follows")
     (tmp_path / "bad").unlink()
-    program.wait_for("it was not ready in 2 s; the others go on")
+    program.wait_for("it was not ready in 2 s; the old ones go on")
     assert all(map(is_alive, workers)) or len(program.workers(2)) > 2
     program.workers(4)
 
@@ -517,7 +517,7 @@ def test_a_restart_that_fails_leaves_the_old_workers(start: Start, tmp_path: Pat
     (tmp_path / "bad").touch()
     program.send(signal.SIGHUP)
     program.wait_for(
-        r"ERROR worker 1 .* ended before it was ready: exit status 5; the others go on"
+        r"ERROR worker 1 .* ended before it was ready: exit status 5; the old ones go on"
     )
     assert all(map(is_alive, workers))
     (tmp_path / "bad").unlink()

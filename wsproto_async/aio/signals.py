@@ -18,6 +18,7 @@ def on_stop_signal(
     *actions: Callable[[], object],
     at_once: Callable[[], object] | None = None,
     numbers: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
+    afterwards: Callable[[int, FrameType | None], object] | None = None,
 ) -> Iterator[None]:
     """Call the first action at the first of these signals, the second at the second, and so on.
 
@@ -25,6 +26,8 @@ def on_stop_signal(
 
     ``at_once`` is called by each signal itself, even while a handler keeps the loop from running.
     It sees to the end: so with it, signals after the last action change nothing.
+
+    ``afterwards`` is their handler when this has ended; by default that is the one before.
 
     A signal that the application handles, or ignores, is left alone, and so are all outside of
     the main thread.
@@ -57,7 +60,7 @@ def on_stop_signal(
         yield
     finally:
         for number, handler in tuple(previous.items()):
-            signal.signal(number, handler)
+            signal.signal(number, handler if afterwards is None else afterwards)
 
 
 def _is_default(handler: object) -> bool:

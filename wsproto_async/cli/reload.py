@@ -64,4 +64,5 @@ def _watch(supervisor: int) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=sys.argv[2], format=LOG_FORMAT)
+    logging.getLogger("watchfiles").setLevel(logging.ERROR)
     _watch(int(sys.argv[1]))

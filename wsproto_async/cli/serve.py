@@ -146,7 +146,7 @@ def add_to(commands: Any) -> None:
     add = group.add_argument
     add("--status", metavar="PATH", help="of a page; the log tells its address")
     add("--metrics", metavar="PATH", help="for Prometheus; the token goes into Authorization")
-    add("--status-token", metavar="FILE", help="with the token; else there is a new one each time")
+    add("--status-token", metavar="FILE", help="with the token; else --status tells a new one")
     add(
         "--status-allow",
         action="append",
@@ -195,6 +195,7 @@ def _serve(arguments: argparse.Namespace) -> int:
                 grace=arguments.grace,
                 heartbeat_timeout=arguments.heartbeat_timeout,
                 supervised=arguments.reload,
+                is_last=True,
                 **options,
             )
     except BrokerError as exc:
@@ -224,6 +225,8 @@ def _status_of(arguments: argparse.Namespace) -> dict[str, Status]:
         if arguments.status_token is not None or arguments.status_allow is not None:
             raise ValueError("--status-token and --status-allow need --status or --metrics")
         return {}
+    if arguments.status is None and arguments.status_token is None:
+        raise ValueError("--metrics needs --status-token, or --status, which tells the token")
     token: str | None = None
     if arguments.status_token is not None:
         token = Path(arguments.status_token).read_text("ascii").strip()

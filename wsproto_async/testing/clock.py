@@ -133,5 +133,6 @@ async def _within(limit: float, test: Coroutine[Any, Any, _T]) -> _T:
             return await test
     except TimeoutError as exc:
         if deadline.expired():
-            raise TimeoutError(f"{limit:g} s of virtual time are over: limit=...") from exc
+            why = f"the test still waits after {limit:g} s of virtual time, its limit"
+            raise TimeoutError(why) from exc
         raise

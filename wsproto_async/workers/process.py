@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from types import FrameType
 from typing import Final
 
 from ..aio.serve import serve
@@ -16,7 +17,14 @@ from ..aio.signals import on_stop_signal
 from .last_resort import call_off, last_resort
 from .systemd import notify, watchdog
 
-__all__ = ["EXIT_AFTER_GRACE", "EXIT_USAGE", "Beside", "close", "loop_factory", "serve_here"]
+__all__ = [
+    "EXIT_AFTER_GRACE",
+    "EXIT_USAGE",
+    "Beside",
+    "close",
+    "loop_factory",
+    "serve_here",
+]
 
 EXIT_USAGE: Final = 2
 """The status of a program that was told to do what cannot be done, as argparse has it."""
@@ -36,27 +44,35 @@ Beside = Callable[[Server], AbstractContextManager[None]]
 
 
 def serve_here(
-    make: Callable[[], serve], grace: float | None, beside: Beside = lambda _: nullcontext()
+    make: Callable[[], serve],
+    grace: float | None,
+    beside: Beside = lambda _: nullcontext(),
+    *,
+    is_last: bool = False,
 ) -> None:
     """Make a server, serve until SIGINT, SIGTERM, SIGHUP or its end, and return when all has ended.
+
+    With ``is_last`` nothing follows but the end of the process, and these signals are ignored from
+    then on: they would change its exit status.
 
     What neither ends nor lets the event loop go on takes the process with it: it exits with
     status 1, and shows on stderr where it was.
 
     Raises what ``make`` raises, and OSError if it cannot listen.
     """
-    try:
-        with suppress(KeyboardInterrupt), _signals_interrupt():
-            starting = make()
-            runner = asyncio.Runner(loop_factory=loop_factory())
-            try:
-                with _signals_wait():  # else one could leave a loop behind that nobody closes
-                    runner.get_loop()
-                runner.run(_serve(starting, grace, beside))
-            finally:
-                runner.close()
-    finally:
-        call_off()
+    with suppress(KeyboardInterrupt):
+        try:
+            with _signals_interrupt(is_last):
+                starting = make()
+                runner = asyncio.Runner(loop_factory=loop_factory())
+                try:
+                    with _signals_wait():  # else one could leave a loop behind that nobody closes
+                        runner.get_loop()
+                    runner.run(_serve(starting, grace, beside))
+                finally:
+                    runner.close()
+        finally:
+            call_off()
 
 
 def close(server: Server, grace: float | None) -> None:
@@ -67,21 +83,23 @@ def close(server: Server, grace: float | None) -> None:
 
 
 @contextmanager
-def _signals_interrupt() -> Iterator[None]:
-    """Let the others act like Ctrl-C before the server has started, and after its end.
+def _signals_interrupt(is_last: bool) -> Iterator[None]:
+    """Let the others act like Ctrl-C until the server has started.
 
     By default they would kill the process at once, or, if it is process 1, do nothing at all.
     """
-    taken = []
+    taken = {}
     if threading.current_thread() is threading.main_thread():
-        taken = [each for each in _STOP_SIGNALS if signal.getsignal(each) is signal.SIG_DFL]
+        found = {each: signal.getsignal(each) for each in _STOP_SIGNALS}
+        own = (signal.SIG_DFL, signal.default_int_handler)
+        taken = {each: handler for each, handler in found.items() if handler in own}
     for number in taken:
         signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
-        for number in taken:
-            signal.signal(number, signal.SIG_DFL)
+        for number, handler in taken.items():
+            signal.signal(number, signal.SIG_IGN if is_last else handler)
 
 
 @contextmanager
@@ -123,7 +141,9 @@ async def _serve(starting: serve, grace: float | None, beside: Beside) -> None:
             server._end_now()
 
     # Before anybody can see that it listens: whoever does may send a signal.
-    with on_stop_signal(stop, end_now, at_once=at_once, numbers=_STOP_SIGNALS):
+    with on_stop_signal(
+        stop, end_now, at_once=at_once, numbers=_STOP_SIGNALS, afterwards=_end_soon
+    ):
         try:
             server = await starting
         except asyncio.CancelledError:
@@ -136,6 +156,11 @@ async def _serve(starting: serve, grace: float | None, beside: Beside) -> None:
             with watchdog(), beside(server):
                 notify("READY=1")
                 await server.wait_closed()
+
+
+def _end_soon(number: int, frame: FrameType | None) -> None:
+    """A signal comes while the event loop is closed: an exception there would leave half of it."""
+    last_resort(_EXIT_AFTER_SECOND_SIGNAL)
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -74,7 +74,7 @@ class RollingRestart:
             self._retiring = None
             self._renew_next()
         elif worker is self._successor:
-            _logger.error("%s ended before it was ready: %s; the others go on", worker, how)
+            _logger.error("%s ended before it was ready: %s; the old ones go on", worker, how)
             self._successor = None
             self._end()
         else:
@@ -90,7 +90,7 @@ class RollingRestart:
         try:
             self._successor = self._fork(slot)
         except OSError as exc:
-            _logger.error("%s cannot start: %s; the others go on", slot.name, exc)
+            _logger.error("%s cannot start: %s; the old ones go on", slot.name, exc)
             self._end()
 
     def _end(self) -> None:

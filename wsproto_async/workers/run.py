@@ -87,12 +87,14 @@ def run_loaded(
     grace: float | None,
     heartbeat_timeout: float | None,
     supervised: bool = False,
+    is_last: bool = False,
     sock: socket | Sequence[socket] | None = None,
     **options: Any,
 ) -> None:
     """Do what ``run`` does with a handler that is loaded where it is needed.
 
-    With ``supervised`` one worker has a supervisor too, so that it can be restarted.
+    With ``supervised`` one worker has a supervisor too, so that it can be restarted. ``is_last`` is
+    for a process that ends then.
     """
     if workers < 1:
         raise ValueError("there must be a worker")
@@ -110,7 +112,7 @@ def run_loaded(
         return serve(handler, port, sock=sock, **(options | more))
 
     if workers == 1 and not supervised:
-        serve_here(lambda: make(sock), grace)
+        serve_here(lambda: make(sock), grace, is_last=is_last)
         return
     _check_fork()
     shared = [sock] if isinstance(sock, socket) else sock
@@ -127,6 +129,7 @@ def run_loaded(
             lambda: make(socks),
             grace,
             lambda server: in_touch(server, channel, grace),
+            is_last=True,
         )
 
     # Where there is no fork, there is not all that these modules take from the system.

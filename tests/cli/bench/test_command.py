@@ -94,6 +94,16 @@ def test_answers_that_are_none(bench: Callable, server: Callable) -> None:
     assert found["messages"] > 0
 
 
+def test_no_echo_server(bench: Callable, server: Callable) -> None:
+    async def handler(ws: WebSocket) -> None:
+        async for _ in ws:
+            await ws.send("something else")
+
+    status, found = bench(server(handler), *QUICK)
+    assert (status, found["errors"]) == (1, {"a message that is no echo": 3})
+    assert (found["messages"], found["late"], found["unanswered"]) == (0, 0, 0)
+
+
 @pytest.mark.parametrize("rate", [[], ["--rate", "1000"]])
 def test_connections_that_are_lost(bench: Callable, server: Callable, rate: list[str]) -> None:
     async def handler(ws: WebSocket) -> None:

@@ -18,7 +18,7 @@ def test_a_conversation(terminal: Callable, echo_port: int, history: Path) -> No
         ('{"a":[1]}', f'{CLEARED}< {{\r\n    "a": [\r\n      1\r\n    ]\r\n  }}\r\n> '),
         ("//close", f"{CLEARED}< /close\r\n> "),
         ("/binary 1b 5b 41", f"{CLEARED}< binary, 3 bytes\r\n  00000000  1b 5b 41"),
-        ("/binary 1", "* non-hexadecimal number found in fromhex() arg"),
+        ("/binary 1", "* hex digits come in pairs: /binary 00 ff"),
         ("/ping", "* pong after "),
         ("/help", "* /ping [TEXT]            measure the round-trip time\r\n"),
         ("/quit now", "* no command /quit: /help lists them, //quit now sends it\r\n> "),

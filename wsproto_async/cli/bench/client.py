@@ -23,7 +23,9 @@ from ...exceptions import ConnectionClosed
 from ..ending import describe_close, end_of
 from .load import Load
 
-__all__ = ["TICK", "Client"]
+__all__ = ["NO_ECHO", "TICK", "Client"]
+
+NO_ECHO: Final = "a message that is no echo"
 
 TICK: Final = 0.001  # seconds: event loops round what is shorter, uvloop down to nothing
 
@@ -70,8 +72,13 @@ class Client:
             self._give_up()
 
     def stop(self) -> None:
-        """Send no more, ``load.is_over``; what is on its way may still come back."""
+        """Send no more, ``load.is_over``; what is on its way may still come back.
+
+        Nothing will from who has never sent a message back, but other ones.
+        """
         self._sending.cancel()
+        if not self._load.returned and self._load.errors[NO_ECHO]:
+            self._sent.clear()
         if not self._sent:
             self._receiving.cancel()
 
@@ -96,7 +103,7 @@ class Client:
                 self._load.take(perf_counter() - self._sent.popleft())
                 self._has_room.set()
             else:
-                self._load.errors["a message that is no echo"] += 1
+                self._load.errors[NO_ECHO] += 1
 
     def _give_up(self) -> None:
         now = perf_counter()

@@ -118,7 +118,7 @@ class _Session:
             case "/ping":
                 self._background.start(self._ping(rest))
             case "/binary":
-                self._send(bytes.fromhex(rest))
+                self._send(_from_hex(rest))
             case "/close":
                 code, _, reason = rest.partition(" ")
                 if code and not (code.isascii() and code.isdigit()):
@@ -167,3 +167,10 @@ class _Session:
             self._prompt.wake()
             if self._prompt.backlog <= _BACKLOG:
                 self._has_room.set()
+
+
+def _from_hex(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise ValueError("hex digits come in pairs: /binary 00 ff") from None
