@@ -94,10 +94,11 @@ def test_port_in_use_is_an_error(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["demo", "fastapi", *PAGES])
-def test_page_says_where_it_is(share: Start, name: str) -> None:
-    example = share(f"{name}/server.py")
-    assert example.process.stdout is not None
-    assert example.process.stdout.readline() == f"Open http://127.0.0.1:{example.port}/\n"
+def test_page_says_where_it_is(start: Start, name: str) -> None:
+    example = start(f"{name}/server.py")
+    example.interrupt()
+    printed, _ = example.process.communicate(timeout=TIMEOUT)
+    assert printed.startswith(f"Open http://127.0.0.1:{example.port}/\n")
 
 
 async def test_chat(start: Start) -> None:
