@@ -5,10 +5,12 @@ Run: python examples/demo/server.py [--port 8765] [--host 127.0.0.1]
 
 import argparse
 import base64
+import errno
 import hashlib
 import json
 import re
 import socket
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -157,10 +159,17 @@ def main() -> None:
     arguments = parser.parse_args()
 
     family = socket.AF_INET6 if ":" in arguments.host else socket.AF_INET
-    sock = socket.create_server((arguments.host, arguments.port), family=family)
+    try:
+        sock = socket.create_server((arguments.host, arguments.port), family=family)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        sys.exit(
+            f"Port {arguments.port} is taken. Another one: make demo PORT={arguments.port + 1}"
+        )
     port = sock.getsockname()[1]
     host = f"[{arguments.host}]" if family == socket.AF_INET6 else arguments.host
-    print(f"Demo: http://{host}:{port}/", flush=True)
+    print(f"Open http://{host}:{port}/", flush=True)
     run(handler, port, sock=sock, process_request=answer_http, max_size=MAX_FILE)
 
 

@@ -79,10 +79,11 @@ async def page() -> HTMLResponse:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=8765)
-    port = parser.parse_args().port
+    options = parser.parse_args()
+    print(f"Open http://127.0.0.1:{options.port}/", flush=True)
     uvicorn.run(
         app,
-        port=port,
+        port=options.port,
         ws="wsproto_async.uvicorn:WebSocketProtocol",
         ws_max_size=1024,
         lifespan="off",

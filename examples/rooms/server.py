@@ -120,5 +120,6 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=int, default=8765)
     parser.add_argument("--workers", type=int, default=1, help="processes, which share the rooms")
     parser.add_argument("--broker", help="shares the rooms with other servers: redis://...")
-    options = vars(parser.parse_args())
-    run(handler, topics=[ROOMS], process_request=answer_http, max_size=MAX_SIZE, **options)
+    options = parser.parse_args()
+    print(f"Open http://127.0.0.1:{options.port}/", flush=True)
+    run(handler, topics=[ROOMS], process_request=answer_http, max_size=MAX_SIZE, **vars(options))

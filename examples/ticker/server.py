@@ -83,4 +83,6 @@ def answer_http(ws: WebSocket, request: Request) -> Response | None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Serve a ticker, and a page for it.")
     parser.add_argument("--port", type=int, default=8765)
-    asyncio.run(main(parser.parse_args().port))
+    options = parser.parse_args()
+    print(f"Open http://127.0.0.1:{options.port}/", flush=True)
+    asyncio.run(main(options.port))

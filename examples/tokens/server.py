@@ -127,5 +127,6 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=int, default=8765)
     parser.add_argument("--rate", type=float, default=40, help="tokens per second")
     options = parser.parse_args()
+    print(f"Open http://127.0.0.1:{options.port}/", flush=True)
     answering = partial(handler, rate=options.rate)
     run(answering, options.port, process_request=answer_http, max_size=MAX_SIZE)

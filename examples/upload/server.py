@@ -105,6 +105,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Take files, and serve a page that sends them.")
     parser.add_argument("--port", type=int, default=8765)
     options = parser.parse_args()
+    print(f"Open http://127.0.0.1:{options.port}/", flush=True)
     with TemporaryDirectory() as path:  # gone at the end, with all that is in it
         run(
             partial(handler, folder=Folder(Path(path))),

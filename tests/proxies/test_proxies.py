@@ -1,4 +1,4 @@
-"""nginx, HAProxy and Caddy with the very files that the documentation shows, ports apart."""
+"""nginx, HAProxy and Caddy with the very files and commands of the documentation, ports apart."""
 
 from __future__ import annotations
 
@@ -18,25 +18,15 @@ from wsproto_async import ConnectionClosedError, InvalidStatus, Server, WebSocke
 pytestmark = [pytest.mark.proxies, pytest.mark.one_loop]
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "proxies.md"
+# Name and text of each file, and what starts the proxy.
 BLOCKS = re.findall(
-    r"^```(?:text\n# )?(nginx|haproxy|caddyfile)(?:\.cfg)?\n(.*?)^```$",
+    r"^```(?:nginx|caddyfile|text)\n# (\S+)\n(.*?)^```\n\n```sh\n(?:sudo )?([^\n]+)\n```$",
     PAGE.read_text(),
     re.M | re.S,
 )
 PROXIES = [pytest.param(*block, id=f"{block[0]} {number}") for number, block in enumerate(BLOCKS)]
 
 CLIENT = "127.0.0.7"  # another loopback address than the proxy's own
-
-
-def command(kind: str, folder: Path) -> list[str]:
-    match kind:
-        case "nginx":
-            main = f"daemon off; pid {folder}/pid; error_log stderr;"
-            return ["nginx", "-p", str(folder), "-c", "proxy.conf", "-e", "stderr", "-g", main]
-        case "haproxy":
-            return ["haproxy", "-db", "-f", "proxy.conf"]
-        case _:
-            return ["caddy", "run", "--config", "proxy.conf", "--adapter", "caddyfile"]
 
 
 def find_free_port() -> int:
@@ -58,7 +48,9 @@ async def answers(port: int) -> bool:
 
 
 @asynccontextmanager
-async def proxied(kind: str, text: str, folder: Path) -> AsyncIterator[tuple[str, Server]]:
+async def proxied(
+    name: str, text: str, command: str, folder: Path
+) -> AsyncIterator[tuple[str, Server]]:
     """A server behind a proxy; gives the URI of the proxy."""
 
     async def handler(ws: WebSocket) -> None:
@@ -79,10 +71,10 @@ async def proxied(kind: str, text: str, folder: Path) -> AsyncIterator[tuple[str
     ) as server:
         port = find_free_port()
         text = text.replace("8080", str(port)).replace("8765", str(server.port))
-        (folder / "proxy.conf").write_text(text)
+        (folder / name).write_text(text)
         with (folder / "log").open("wb") as log:
-            process = await asyncio.create_subprocess_exec(
-                *command(kind, folder), cwd=folder, stdout=log, stderr=log
+            process = await asyncio.create_subprocess_shell(
+                f"exec {command}", cwd=folder, stdout=log, stderr=log
             )
         try:
             async with asyncio.timeout(20):
@@ -96,9 +88,9 @@ async def proxied(kind: str, text: str, folder: Path) -> AsyncIterator[tuple[str
             await process.wait()
 
 
-@pytest.mark.parametrize(("kind", "text"), PROXIES)
-async def test_documented_file(kind: str, text: str, tmp_path: Path) -> None:
-    async with proxied(kind, text, tmp_path) as (uri, server):
+@pytest.mark.parametrize(("name", "text", "command"), PROXIES)
+async def test_documented_file(name: str, text: str, command: str, tmp_path: Path) -> None:
+    async with proxied(name, text, command, tmp_path) as (uri, server):
         origin = uri.replace("ws:", "http:").rstrip("/")
         options = {"local_addr": (CLIENT, 0), "max_size": None, "proxy": None}
         async with connect(uri, origin=origin, **options) as ws:
@@ -120,4 +112,5 @@ async def test_documented_file(kind: str, text: str, tmp_path: Path) -> None:
 
 
 def test_all_are_there() -> None:
-    assert [kind for kind, _ in BLOCKS] == ["nginx", "haproxy", "haproxy", "caddyfile"]
+    names = [name for name, _, _ in BLOCKS]
+    assert names == ["nginx.conf", "haproxy.cfg", "haproxy.cfg", "Caddyfile"]
