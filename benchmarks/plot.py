@@ -34,7 +34,7 @@ def draw(name: str, rounds: dict[str, list[dict[str, float]]]) -> None:
         [found[-1] - median for median, found in zip(medians, values.values(), strict=True)],
     ]
     figure, axes = plt.subplots(figsize=(7, 0.6 + 0.36 * len(values)), layout="constrained")
-    colours = ["#2a6f97" if server.startswith(OURS) else "#b8c4ce" for server in values]
+    colours = ["#2a6f97" if OURS in server else "#b8c4ce" for server in values]
     bars = axes.barh(list(values), medians, xerr=spread, color=colours, ecolor="#555")
     latencies = [statistics.median(found["p99_us"] for found in rounds[s]) for s in values]
     labels = [f"p99 {latency:,.0f} µs" if latency else "" for latency in latencies]
