@@ -56,6 +56,7 @@ def test_what_is_like_a_coroutine_function(folder: Path, name: str) -> None:
         ("of_mine:", "'of_mine:' is not of the form module:handler"),
         ("of mine:x", "'of mine:x' is not of the form module:handler"),
         (".of_mine:x", "'.of_mine:x' is not of the form module:handler"),
+        ("of_mine.py:x", "'of_mine.py:x' names a file; of_mine:x is its module"),
         ("not_here:x", "no module named 'not_here'"),
         ("not_here.nor_here:x", "no module named 'not_here'"),
         ("of_mine.nor_here:x", "no module named 'of_mine.nor_here'"),

@@ -24,6 +24,10 @@ def load(name: str) -> Any:
     module_name, colon, path = name.partition(":")
     if not colon or not all(map(str.isidentifier, [*module_name.split("."), *path.split(".")])):
         raise NotThere(f"{name!r} is not of the form module:handler")
+    if module_name.endswith(".py"):
+        raise NotThere(
+            f"{name!r} names a file; {module_name.removesuffix('.py')}:{path} is its module"
+        )
     try:
         here = os.getcwd()
     except FileNotFoundError:

@@ -34,7 +34,9 @@ class Topic:
         ``"drop-oldest"``.
     - ``max_bytes``: bytes that may wait for one subscriber, from all topics, what the transport
       holds included; None, the default, is 16 times its ``write_limit``: 1 MiB. With less than
-      twice ``write_limit`` the transport alone may hold so much that the newest is dropped.
+      twice ``write_limit`` the transport alone may hold so much that the newest is dropped. What a
+      subscriber has missed is sent if all of it finds room there, and as many of its ``last``
+      messages as do.
     - ``max_age``: seconds that a message may wait. What is older is dropped, or with ``"close"``
       and ``"wait"`` the subscriber closed with 1013, when the next message comes or the peer reads
       again. None, the default, is no limit.
