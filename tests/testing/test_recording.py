@@ -209,6 +209,11 @@ async def test_what_does_not_come_is_waited_for_once() -> None:
         assert differences(before, after)
 
 
+async def test_a_replay_to_nothing() -> None:
+    with pytest.raises(TypeError, match="coroutine function"):
+        await replay_to_server(await recorded(), None)  # type: ignore[arg-type]
+
+
 async def test_a_replay_that_is_cancelled() -> None:
     ended = []
     begun = asyncio.Event()

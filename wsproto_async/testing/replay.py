@@ -19,6 +19,7 @@ from ..aio.websocket import WebSocket
 from ..exceptions import ConnectionClosed
 from ..handshake.server import accept_token
 from .direction import End
+from .failures import Failures
 from .link import Link
 from .recording import Piece, Recording
 from .server import MemoryConnect, serve_unwatched
@@ -48,14 +49,14 @@ async def replay_to_server(
       :func:`virtual_clock`. False by default.
     - ``patience``: seconds to wait for what does not come, 5; after that it waits for nothing more.
 
-    Raises what ``serve`` raises, but nothing of the handler's, and ValueError for a recording that
+    Raises what ``serve`` raises, but nothing that the handler does, and ValueError for a recording that
     does not begin with the opening handshake.
     """
     _check_beginning(recording)
     link = Link()
     after = link.record()
     player = _Player(masked=False)
-    async with serve_unwatched(handler, **options) as server:
+    async with serve_unwatched(Failures().watch(handler), **options) as server:
         protocol = server.server.make_protocol()
         link.join(player, protocol)
         await player.play(recording.pieces, "to_server", in_time, patience)

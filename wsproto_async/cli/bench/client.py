@@ -26,7 +26,6 @@ from .load import Load
 __all__ = ["NO_ECHO", "TICK", "Client"]
 
 NO_ECHO: Final = "a message that is no echo"
-
 TICK: Final = 0.001  # seconds: event loops round what is shorter, uvloop down to nothing
 
 
