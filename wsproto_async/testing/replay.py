@@ -49,8 +49,8 @@ async def replay_to_server(
       :func:`virtual_clock`. False by default.
     - ``patience``: seconds to wait for what does not come, 5; after that it waits for nothing more.
 
-    Raises what ``serve`` raises, but nothing that the handler does, and ValueError for a recording that
-    does not begin with the opening handshake.
+    Raises what ``serve`` raises, but nothing that the handler does, and ValueError for a recording
+    that does not begin with the opening handshake.
     """
     _check_beginning(recording)
     link = Link()
