@@ -8,13 +8,13 @@ import pytest
 
 from wsproto_async.exceptions import BrokerError
 from wsproto_async.pubsub.redis.call import Call
-from wsproto_async.pubsub.redis.command import Ask, Budget
+from wsproto_async.pubsub.redis.command import Ask
 from wsproto_async.pubsub.redis.held import Held
 
 
 def ask(key: str) -> Ask[None]:
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    return Ask(Call("GET", key), lambda reply: None, future, Budget())
+    return Ask(Call("GET", key), lambda reply: None, future)
 
 
 async def test_what_a_server_has_refused_leaves_before_what_came_since() -> None:

@@ -16,7 +16,7 @@ from wsproto_async.exceptions import BrokerError
 from wsproto_async.pubsub import Position, Publication, Retention
 from wsproto_async.pubsub.redis import RedisBroker, commands
 from wsproto_async.pubsub.redis.call import Call
-from wsproto_async.pubsub.redis.command import Ask, Budget
+from wsproto_async.pubsub.redis.command import Ask
 from wsproto_async.pubsub.wire import encode
 
 NEWS = b"wsproto_async:{news}"
@@ -360,7 +360,7 @@ async def test_commands_do_not_wait_for_ever_for_a_server_that_never_was_there(
     monkeypatch.setattr(commands, "MAX_AWAY", 0.05)
     never = commands.Commands(lambda why: None, lambda command, why: None)
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    never.put(Ask(Call("PING"), lambda reply: None, future, Budget()))
+    never.put(Ask(Call("PING"), lambda reply: None, future))
     with pytest.raises(BrokerError, match="no connection"):
         await future
 

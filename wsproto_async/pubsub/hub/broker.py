@@ -8,13 +8,12 @@ from functools import partial
 from typing import Any, Final
 
 from ...exceptions import BrokerError
-from ..batches import OVERHEAD, Batches
+from ..batches import Batches, Budget
 from ..broker import Broker, Missed, Receiver, Retention, check_unused
 from ..futures import Tasks
 from ..pages import Page, read_pages
 from ..publication import Position, Publication
-from ..wire import decode_all, encode
-from .command import Again, Ask
+from ..wire import decode_all
 from .commands import Commands
 from .link import Connection, Link
 from .presence import Presence
@@ -24,7 +23,6 @@ from .protocol import (
     MESSAGE,
     PAGE,
     PING,
-    POSITION,
     READ,
     U8,
     U32,
@@ -35,7 +33,7 @@ from .protocol import (
     split_kept,
     topic_end,
 )
-from .publish import Publish, position_of, publish_frame, take_position
+from .publish import Publish, position_of, take_position
 from .subscriptions import Subscriptions
 
 __all__ = ["HubBroker"]
@@ -72,7 +70,10 @@ class HubBroker(Broker):
         self._commands = Commands()
         self._subscriptions = Subscriptions(self._commands)
         self._presence = Presence(self._commands)
-        self._batches = Batches(Publish, self._commands.send, self._commands.flush)
+        self._budget = Budget()
+        self._batches = Batches(
+            self._budget, self._begin, self._commands.send, self._commands.flush
+        )
         link = Link(self._path, self)
         self._running = self._loop.create_task(link.run())
         try:
@@ -168,17 +169,11 @@ class HubBroker(Broker):
     ) -> asyncio.Future[Position | None]:
         if not idempotency_key:
             return self._batches.add(publication, retention)
-        self._batches.flush()
-        data = encode(publication)
-        command = Ask(
-            publish_frame(publication.topic, retention, idempotency_key, [data]),
-            take_position,
-            answer=POSITION,
-            again=Again.SAME_RUN,
-            size=len(data) + OVERHEAD,
-        )
-        self._commands.send(command)
-        return command.future
+        command = Publish(publication.topic, retention, self._budget, idempotency_key)
+        return self._batches.add_alone(publication, command)
+
+    def _begin(self, topic: str, retention: Retention | None) -> Publish:
+        return Publish(topic, retention, self._budget)
 
     def subscribe(self, topic: str) -> asyncio.Future[None]:
         self._batches.flush()

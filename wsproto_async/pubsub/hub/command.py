@@ -27,8 +27,6 @@ class Again(Enum):
 class Command(Protocol):
     """What is sent; it ends with ``finish`` or ``fail``, one of them, once."""
 
-    size: int
-    """What counts against the limit."""
     run: bytes
     """Of the hub that it was written to; empty before."""
 
@@ -56,7 +54,7 @@ class Command(Protocol):
 class Ask:
     """A frame, and the future that gets what ``convert`` makes of the answer."""
 
-    __slots__ = ("_convert", "_frame", "again", "answer", "future", "run", "size")
+    __slots__ = ("_convert", "_frame", "again", "answer", "future", "run")
 
     def __init__(
         self,
@@ -65,12 +63,10 @@ class Ask:
         *,
         answer: int = DONE,
         again: Again = Again.ALWAYS,
-        size: int = 0,
     ) -> None:
         self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.again = again
         self.answer = answer
-        self.size = size
         self.run = b""
         self._frame = frame
         self._convert = convert

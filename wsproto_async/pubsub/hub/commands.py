@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from .command import MORE, Again, Ask, Command
@@ -17,7 +17,6 @@ from .protocol import DONE, U32, Fields, FrameError
 
 __all__ = ["Commands"]
 
-_MAX_WAITING: Final = 2**24  # bytes of publications that are not answered yet: 16 MiB
 _MAX_AWAY: Final = 10.0  # seconds
 
 
@@ -31,7 +30,6 @@ class Commands:
         self._is_open = False
         self._written: deque[Command] = deque()
         self._waiting: deque[Command] = deque()
-        self._size = 0
         self._failing: str | None = None  # why all commands fail at once
         self._away: asyncio.TimerHandle | None = None
 
@@ -55,7 +53,7 @@ class Commands:
         while self._waiting:
             command = self._waiting.popleft()
             if command.again is Again.SAME_RUN and command.run not in (b"", self._run):
-                self._fail(command, "the hub has started anew")
+                command.fail("the hub has started anew")
             else:
                 self._write(command)
 
@@ -69,7 +67,7 @@ class Commands:
             if command.again is not Again.NEVER:
                 again.append(command)
             else:
-                self._fail(command, why)
+                command.fail(why)
         self._waiting.extendleft(reversed(again))
         if self._failing is None and self._away is None:
             self._away = self._loop.call_later(_MAX_AWAY, self.fail, f"no connection: {why}")
@@ -80,7 +78,7 @@ class Commands:
         self._stop_clock()
         for commands in (self._written, self._waiting):
             while commands:
-                self._fail(commands.popleft(), why)
+                commands.popleft().fail(why)
 
     def _stop_clock(self) -> None:
         if self._away is not None:
@@ -89,16 +87,12 @@ class Commands:
 
     # Commands
 
-    def send(self, command: Command) -> None:
-        """Send a command when all is restored, or let it fail."""
-        size = command.size
-        if self._failing is not None:
-            command.fail(self._failing)
-        elif size and self._size and self._size + size > _MAX_WAITING:
-            command.fail("too much is waiting for the broker")
-        else:
-            self._size += size
-            if self._is_open:
+    def send(self, commands: Iterable[Command]) -> None:
+        """Send commands when all is restored, or let them fail."""
+        for command in commands:
+            if self._failing is not None:
+                command.fail(self._failing)
+            elif self._is_open:
                 self._write(command)
             else:
                 self._waiting.append(command)
@@ -112,7 +106,7 @@ class Commands:
     ) -> asyncio.Future[Any]:
         """Send a command that may be written again; the future has the answer."""
         command = Ask(frame, convert, answer=answer)
-        self.send(command)
+        self.send((command,))
         return command.future
 
     def ask_now(self, frame: bytes) -> asyncio.Future[Any]:
@@ -149,7 +143,7 @@ class Commands:
         try:
             result = self._written[0].convert(fields)
         except ValueError as exc:
-            self._fail(self._written.popleft(), "the hub has answered what it should not")
+            self._written.popleft().fail("the hub has answered what it should not")
             raise FrameError(str(exc)) from exc
         if result is not MORE:
             self._answer(kind, result)
@@ -157,13 +151,6 @@ class Commands:
     def _answer(self, kind: int, result: Any) -> None:
         command = self._written.popleft()
         if command.answer != kind:
-            self._fail(command, "the hub has answered something else")
+            command.fail("the hub has answered something else")
             raise FrameError(f"an answer of type {kind} to something else")
-        self._size -= command.size
         command.finish(result)
-
-    def _fail(self, command: Command, why: str) -> None:
-        self._size -= command.size
-        if command.size and command.run:
-            why = f"may have been published: {why}"
-        command.fail(why)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..batches import Batch
+from ..batches import Batch, Budget
 from ..broker import Retention
 from ..publication import MAX_OFFSET, Position
 from ..wire import decode_epoch
@@ -27,21 +27,23 @@ _NO_RETENTION: Final = Retention(0, 0.0)
 
 
 class Publish(Batch):
-    """A :class:`Command` that publishes."""
+    """A :class:`Command` that publishes; with a ``key`` of idempotency, one publication."""
 
-    __slots__ = ("answer", "run")
+    __slots__ = ("_key", "again", "answer", "run")
 
-    again = Again.NEVER
-
-    def __init__(self, topic: str, retention: Retention | None) -> None:
-        super().__init__(topic, retention)
-        self.answer = DONE if retention is None else POSITION
+    def __init__(
+        self, topic: str, retention: Retention | None, budget: Budget, key: str = ""
+    ) -> None:
+        super().__init__(topic, retention, budget)
+        self.answer = POSITION if key or retention is not None else DONE
+        self.again = Again.SAME_RUN if key else Again.NEVER
         self.run = b""
+        self._key = key
 
     def pack(self) -> bytes:
-        if self.retention is None:
+        if self.answer == DONE:
             return message(self.topic.encode(), self.parts)
-        return publish_frame(self.topic, self.retention, "", self.parts)
+        return publish_frame(self.topic, self.retention, self._key, self.parts)
 
     def convert(self, fields: Fields, /) -> Position | None:
         return take_position(fields)
@@ -50,7 +52,7 @@ class Publish(Batch):
         self.done(first)
 
     def fail(self, why: str, /) -> None:
-        self.lost(why)
+        super().fail(f"may have been published: {why}" if self.run else why)
 
 
 def publish_frame(

@@ -9,16 +9,16 @@ from functools import lru_cache, partial
 from typing import Any, Final
 
 from ...exceptions import BrokerError
-from ..batches import OVERHEAD, Batches
+from ..batches import Batches, Budget
 from ..broker import IDEMPOTENCY_AGE, Broker, Missed, Receiver, Retention, check_unused
 from ..futures import Tasks, fail
 from ..pages import Page, read_pages
 from ..publication import Position, Publication
-from ..wire import decode_all, encode
+from ..wire import decode_all
 from .address import Address
 from .call import PUBLISH, Call
 from .cluster import Cluster
-from .command import Ask, Repeat
+from .command import Repeat
 from .names import Names
 from .presence import Presence
 from .publish import Publish, position
@@ -75,7 +75,8 @@ class RedisBroker(Broker):
         self._is_started = False
         self._cluster = Cluster(self._address, self._linked, self._arrived)
         self._presence = Presence(self._cluster, self._names)
-        self._batches = Batches(self._begin, self._cluster.send, self._cluster.flush)
+        self._budget = Budget()
+        self._batches = Batches(self._budget, self._begin, self._cluster.send, self._cluster.flush)
         try:
             async with asyncio.timeout(_START_TIMEOUT):
                 await self._cluster.start()
@@ -122,18 +123,16 @@ class RedisBroker(Broker):
     ) -> asyncio.Future[Position | None]:
         if not idempotency_key:
             return self._batches.add(publication, retention)
-        self._batches.flush()
-        call = self._call(publication.topic, retention, idempotency_key)
-        future: asyncio.Future[Position | None] = self._loop.create_future()
-        data = encode(publication)
-        size = len(data) + OVERHEAD
-        budget = self._cluster.budget
-        self._cluster.send(Ask(call, position, future, budget, data, size, Repeat.SAME_RUN))
-        return future
+        topic = publication.topic
+        call = self._call(topic, retention, idempotency_key)
+        command = Publish(topic, retention, self._budget, call, Repeat.SAME_RUN)
+        return self._batches.add_alone(publication, command)
 
     def _begin(self, topic: str, retention: Retention | None) -> Publish:
-        call = self._call_again(topic, retention)
-        return Publish(topic, retention, call, self._cluster.budget)
+        command = Publish(topic, retention, self._budget, self._call_again(topic, retention))
+        if retention is None:
+            command.parts.append(b"\n")  # before which there is no position
+        return command
 
     def _call(self, topic: str, retention: Retention | None, idempotency_key: str) -> Call:
         """What publishes; the data comes last: publications, each behind its length."""

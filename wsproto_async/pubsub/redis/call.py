@@ -41,7 +41,7 @@ class Call:
         self._run: Run | None = None
         self._head = b""
         self.slot = slot_of(arguments[1]) if len(arguments) > 1 else 0
-        """Where a cluster has it."""
+        """Where a cluster has what it is about."""
 
     def pack(self, run: Run) -> bytes:
         """Return the bytes of the call."""

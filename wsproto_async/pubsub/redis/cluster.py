@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -19,7 +19,7 @@ from ...exceptions import BrokerError
 from ..futures import Tasks
 from .address import Address
 from .call import Call
-from .command import Ask, Budget, Command
+from .command import Ask, Command
 from .held import Held
 from .server import Server
 from .slots import slot_of
@@ -62,8 +62,6 @@ class Cluster:
         self._servers: dict[Address, Server] = {}
         self._topics: dict[bytes, tuple[str, Server]] = {}  # by channel
         self._held = Held()
-        self.budget = Budget()
-        """What all commands take."""
         self._is_up = False
         self._is_lost = False  # a topic that has to be subscribed to elsewhere
         self._moving: dict[bytes, asyncio.Future[None]] = {}  # until that is confirmed
@@ -114,16 +112,15 @@ class Cluster:
 
     # What is asked of it
 
-    def send(self, command: Command) -> None:
-        """Send a command, or let it fail."""
-        if self._closed is not None:
-            command.fail(self._closed)
-        elif not self.budget.take(command.size):
-            command.size = 0
-            command.fail("too much is waiting for the broker")
-        elif not self._held.put(command):
-            server = self._owners[command.call.slot] or self._anybody()
-            server.commands.put(command)
+    def send(self, commands: Iterable[Command]) -> None:
+        """Send commands in this order, or let them fail."""
+        owners = self._owners
+        for command in commands:
+            if self._closed is not None:
+                command.fail(self._closed)
+            elif not self._held.slots or not self._held.put(command):
+                server = owners[command.call.slot] or self._anybody()
+                server.commands.put(command)
 
     def flush(self) -> None:
         """Let what is written leave before the end of this turn."""
@@ -132,8 +129,8 @@ class Cluster:
 
     def ask(self, call: Call, convert: Callable[[Any], _T]) -> asyncio.Future[_T]:
         """Send a command that may be repeated; the future has what is made of the reply."""
-        command = Ask(call, convert, self._loop.create_future(), self.budget)
-        self.send(command)
+        command = Ask(call, convert, self._loop.create_future())
+        self.send((command,))
         return command.future
 
     def subscribe(self, topic: str, channel: bytes) -> asyncio.Future[None]:

@@ -1,4 +1,4 @@
-"""What waits to be written or answered, and how much of it there may be."""
+"""What waits to be written or answered."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..futures import fail, finish
 from .call import Call
 from .run import Run
 
-__all__ = ["ANSWERED_WRONG", "WRONG", "Ask", "Budget", "Command", "Repeat"]
+__all__ = ["ANSWERED_WRONG", "WRONG", "Ask", "Command", "Repeat"]
 
 _T = TypeVar("_T")
 
@@ -19,8 +19,6 @@ ANSWERED_WRONG: Final = (ValueError, TypeError, IndexError, AttributeError)
 """What is raised where a reply is not as it should be."""
 
 WRONG: Final = "Redis has answered what it should not"
-
-_MAX_WAITING: Final = 2**24  # bytes of publications that are not answered yet: 16 MiB
 
 
 class Repeat(Enum):
@@ -31,34 +29,17 @@ class Repeat(Enum):
     ALWAYS = 2
 
 
-class Budget:
-    """What all commands together may take until they are answered."""
-
-    def __init__(self) -> None:
-        self._taken = 0
-
-    def take(self, size: int) -> bool:
-        """Take some bytes, if there is room; of what is too large alone there is one at a time."""
-        if size and self._taken and self._taken + size > _MAX_WAITING:
-            return False
-        self._taken += size
-        return True
-
-    def give_back(self, size: int) -> None:
-        """Undo ``take``."""
-        self._taken -= size
-
-
 class Command(Protocol):
     """What is sent; it ends with ``finish`` or ``fail``, one of them, once."""
 
-    call: Call
-    size: int
-    """Bytes that it has taken of the budget, which it gives back in the end."""
     is_written: bool
     """It may have been done."""
     refused_at: float | None
     """When a server has said for the first time that it is not the one to be asked."""
+
+    @property
+    def call(self) -> Call:
+        """What is written of it first."""
 
     @property
     def repeat(self) -> Repeat:
@@ -77,53 +58,27 @@ class Command(Protocol):
 class Ask(Generic[_T]):
     """A command, and the future that gets what ``convert`` makes of the reply."""
 
-    __slots__ = (
-        "_budget",
-        "_convert",
-        "_data",
-        "_repeat",
-        "call",
-        "future",
-        "is_written",
-        "refused_at",
-        "size",
-    )
+    __slots__ = ("_convert", "call", "future", "is_written", "refused_at")
+
+    repeat = Repeat.ALWAYS
 
     def __init__(
-        self,
-        call: Call,
-        convert: Callable[[Any], _T],
-        future: asyncio.Future[_T],
-        budget: Budget,
-        data: bytes | None = None,
-        size: int = 0,
-        repeat: Repeat = Repeat.ALWAYS,
+        self, call: Call, convert: Callable[[Any], _T], future: asyncio.Future[_T]
     ) -> None:
-        """``data``, if not None, is its last argument."""
         self.call = call
-        self.size = size
         self.is_written = False
         self.refused_at: float | None = None
         self.future = future
         self._convert = convert
-        self._budget = budget
-        self._data = data
-        self._repeat = repeat
-
-    @property
-    def repeat(self) -> Repeat:
-        return self._repeat
 
     def pack(self, run: Run) -> bytes:
-        return self.call.pack(run) if self._data is None else self.call.pack_with(run, self._data)
+        return self.call.pack(run)
 
     def finish(self, reply: Any, /) -> None:
-        self._budget.give_back(self.size)
         try:
             finish(self.future, self._convert(reply))
         except ANSWERED_WRONG:
             fail(self.future, WRONG)
 
     def fail(self, why: str, /) -> None:
-        self._budget.give_back(self.size)
         fail(self.future, why)

@@ -15,7 +15,7 @@ from typing import Any, Final
 import hiredis
 
 from .call import Arguments, Call
-from .command import Ask, Budget, Command, Repeat
+from .command import Ask, Command, Repeat
 from .connection import Connection
 from .run import ELSEWHERE, INFO, NO_RUN, Run
 from .scripts import Script
@@ -52,7 +52,6 @@ class Commands:
         self._away: asyncio.TimerHandle | None = self._loop.call_later(
             MAX_AWAY, self.fail, "no connection"
         )
-        self._own_budget = Budget()
 
     # What the link tells
 
@@ -71,7 +70,7 @@ class Commands:
             self._fail_written("may have been published: the server is another")
         self._failing = None
         self._stop_clock()
-        connection.on_reply = self._replied
+        connection.on_replies = self._replied
         connection.on_silence = self._ping
         self._write_waiting()
         self._on_link(None)
@@ -109,7 +108,9 @@ class Commands:
         elif self._connection is None or self._is_holding:
             self._waiting.append(command)
         else:
-            self._write(self._connection, command)
+            command.is_written = True
+            self._written.append(command)
+            self._connection.write(command.pack(self._run))
 
     def flush(self) -> None:
         """Let what is written leave before the end of this turn."""
@@ -138,7 +139,7 @@ class Commands:
         self._stop_clock()
         self._failing = why
         if self._connection is not None:
-            self._connection.on_reply = _ignore
+            self._connection.on_replies = _ignore
             self._connection = None
         self._waiting.extendleft(reversed(self._take_written(why)))
         self._fail_written(f"may have been published: {why}")
@@ -169,22 +170,24 @@ class Commands:
             self._write(self._connection, self._own(Call("PING")))
 
     def _own(self, call: Call) -> Ask[None]:
-        return Ask(call, _ignore, self._loop.create_future(), self._own_budget)
+        return Ask(call, _ignore, self._loop.create_future())
 
     # Replies
 
-    def _replied(self, reply: Any) -> None:
-        if not self._written:
-            assert self._connection is not None
-            self._connection.abort("a reply to nothing")
-            return
-        command = self._written.popleft()
-        if isinstance(reply, hiredis.ReplyError):
-            self._refused(command, str(reply))
-        else:
-            command.finish(reply)
-        if self._is_holding and not self._written:
-            self._go_on()
+    def _replied(self, replies: list[Any]) -> None:
+        written = self._written
+        for reply in replies:
+            if not written:
+                assert self._connection is not None
+                self._connection.abort("a reply to nothing")
+                return
+            command = written.popleft()
+            if isinstance(reply, hiredis.ReplyError):
+                self._refused(command, str(reply))
+            else:
+                command.finish(reply)
+            if self._is_holding and not written:
+                self._go_on()
 
     def _refused(self, command: Command, why: str) -> None:
         if why.startswith(ELSEWHERE):

@@ -9,6 +9,7 @@ from typing import Any, Final
 import hiredis
 
 from ..connection import BrokerConnection
+from ..futures import finish
 from .call import Arguments, pack
 
 __all__ = ["Connection"]
@@ -16,9 +17,11 @@ __all__ = ["Connection"]
 # Redis itself drops who has 32 MiB waiting; the longest reply to a command of ours is shorter too.
 _MAX_REPLY: Final = 2**26
 
+_NO_MORE: Final = object()
+
 
 class Connection(BrokerConnection):
-    """A connection whose replies go to ``on_reply``, an error as a ``hiredis.ReplyError``.
+    """A connection whose replies go to ``on_replies``, an error as a ``hiredis.ReplyError``.
 
     ``on_silence`` is called when nothing has come for a while: it has to write something that is
     answered; ``on_lost`` with why the connection is over.
@@ -26,10 +29,10 @@ class Connection(BrokerConnection):
 
     def __init__(self) -> None:
         super().__init__("the server")
-        self.on_reply: Callable[[Any], None] = lambda reply: None
+        self.on_replies: Callable[[list[Any]], None] = lambda replies: None
         self.on_lost: Callable[[str], None] = lambda why: None
         self.on_silence: Callable[[], None] = lambda: None
-        self._reader = hiredis.Reader()
+        self._reader = hiredis.Reader(notEnoughData=_NO_MORE)
         self._unfinished = 0  # bytes of the reply that is not there as a whole
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -38,16 +41,14 @@ class Connection(BrokerConnection):
 
     def data_received(self, data: bytes) -> None:
         self.heard()
-        reader = self._reader
-        gets = reader.gets
-        self._unfinished += len(data)
+        replies: list[Any] = []
         try:
-            reader.feed(data)
-            while (reply := gets()) is not False:
-                self._unfinished = 0
-                self.on_reply(reply)
+            self._reader.feed(data)
+            replies.extend(iter(self._reader.gets, _NO_MORE))
         except (hiredis.ProtocolError, MemoryError) as exc:
             self.abort(f"no Redis: {exc}")
+        self._unfinished = 0 if replies else self._unfinished + len(data)
+        self.on_replies(replies)
         if self._unfinished > _MAX_REPLY:
             self.abort("a reply is too large")
 
@@ -62,12 +63,12 @@ class Connection(BrokerConnection):
         replies: list[Any] = []
         done: asyncio.Future[None] = self._loop.create_future()
 
-        def take(reply: Any) -> None:
-            replies.append(reply)
-            if len(replies) == len(commands):
-                done.set_result(None)
+        def take(some: list[Any]) -> None:
+            replies.extend(some)
+            if len(replies) >= len(commands):
+                finish(done, None)
 
-        self.on_reply = take
+        self.on_replies = take
         self.write(b"".join(map(pack, commands)))
         await asyncio.wait((done, self.ended), return_when=asyncio.FIRST_COMPLETED)
         for reply in replies:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..batches import Batch
+from ..batches import Batch, Budget
 from ..broker import Retention
 from ..publication import Position
 from ..wire import decode_epoch
 from .call import Call
-from .command import ANSWERED_WRONG, WRONG, Budget, Repeat
+from .command import ANSWERED_WRONG, WRONG, Repeat
 from .run import Run
 
 __all__ = ["Publish", "position"]
@@ -18,34 +18,33 @@ __all__ = ["Publish", "position"]
 class Publish(Batch):
     """A :class:`Command` that publishes; ``call`` lacks the publications, which are its end."""
 
-    __slots__ = ("_budget", "call", "is_written", "refused_at")
+    __slots__ = ("call", "is_written", "refused_at", "repeat")
 
-    repeat = Repeat.NEVER
-
-    def __init__(self, topic: str, retention: Retention | None, call: Call, budget: Budget) -> None:
-        super().__init__(topic, retention)
-        if retention is None:
-            self.parts.append(b"\n")  # before which there is no position
+    def __init__(
+        self,
+        topic: str,
+        retention: Retention | None,
+        budget: Budget,
+        call: Call,
+        repeat: Repeat = Repeat.NEVER,
+    ) -> None:
+        Batch.__init__(self, topic, retention, budget)
         self.call = call
+        self.repeat = repeat
         self.is_written = False
         self.refused_at: float | None = None
-        self._budget = budget
 
     def pack(self, run: Run) -> bytes:
-        return self.call.pack_with(run, b"".join(self.parts))
+        parts = self.parts
+        return self.call.pack_with(run, parts[0] if len(parts) == 1 else b"".join(parts))
 
     def finish(self, reply: Any, /) -> None:
-        self._budget.give_back(self.size)
         try:
             first = None if self.retention is None else position(reply)
         except ANSWERED_WRONG:
-            self.lost(WRONG)
+            self.fail(WRONG)
         else:
             self.done(first)
-
-    def fail(self, why: str, /) -> None:
-        self._budget.give_back(self.size)
-        self.lost(why)
 
 
 def position(text: bytes) -> Position | None:
@@ -55,4 +54,4 @@ def position(text: bytes) -> Position | None:
     epoch, _, offset = text.partition(b":")
     if not offset.isdigit() or len(offset) > 16:
         raise ValueError("not a position")
-    return Position(decode_epoch(epoch), int(offset))
+    return tuple.__new__(Position, (decode_epoch(epoch), int(offset)))  # as in positions()

@@ -64,7 +64,7 @@ class Subscriptions:
     def linked(self, connection: Connection, replies: list[Any]) -> None:
         self._connection = connection
         self._run = Run.parse(replies[0])
-        connection.on_reply = self._replied
+        connection.on_replies = self._replied
         connection.on_silence = self._ping
         self._lost.clear()
         self._to_confirm = len(self._topics)
@@ -165,7 +165,11 @@ class Subscriptions:
 
     # Replies
 
-    def _replied(self, reply: Any) -> None:
+    def _replied(self, replies: list[Any]) -> None:
+        for reply in replies:
+            self._take(reply)
+
+    def _take(self, reply: Any) -> None:
         if type(reply) is list and len(reply) == 3:
             kind, channel, data = reply
             if kind == b"message" or kind == b"smessage":
