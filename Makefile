@@ -39,10 +39,10 @@ test: export WSPROTO_ASYNC_BUILD := pure
 test: $(VENV)/.test ## run the tests that need only Python, on asyncio and on uvloop
 	$(PY) -m pytest $(PYTHON_TESTS)
 
-# Brokers, commands and examples are pure, and see nothing of the compiled modules but what others do.
+# Commands and examples are pure, and see nothing of the compiled modules but what others do.
 test-compiled: $(VENV)/.test $(COMPILED)/.done ## run them on the compiled build, where that may matter
-	$(WITH_COMPILED) -m pytest $(PYTHON_TESTS) --ignore=tests/pubsub --ignore=tests/cli \
-		--ignore=tests/examples --ignore=tests/test_docs.py
+	$(WITH_COMPILED) -m pytest $(PYTHON_TESTS) --ignore=tests/cli --ignore=tests/examples \
+		--ignore=tests/test_docs.py
 
 coverage: $(VENV)/.test ## check that the tests reach every branch of the layers that do no IO
 	WSPROTO_ASYNC_BUILD=pure $(PY) -m pytest tests/codec tests/extensions tests/handshake tests/sansio -n auto --cov --cov-report=
