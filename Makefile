@@ -19,7 +19,7 @@ PURE := wsproto_async/codec/*,wsproto_async/extensions/*,wsproto_async/handshake
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo attack test test-compiled coverage bench micro plots autobahn interop test-node test-browser test-proxies test-uvicorn lint format types docs build sdist pure-wheel wheel sbom release-check release-notes check clean
+.PHONY: help install demo attack test test-compiled coverage bench micro plots autobahn interop test-node test-browser test-proxies test-uvicorn outages lint format types docs build sdist pure-wheel wheel sbom release-check release-notes check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -89,6 +89,9 @@ build/uvicorn/.done: | $(VENV)/.upstream
 		--dest build/uvicorn "uvicorn==$$($(PY) -c 'import uvicorn; print(uvicorn.__version__)')"
 	tar -xzf build/uvicorn/uvicorn-*.tar.gz -C build/uvicorn
 	@touch $@
+
+outages: $(VENV)/.test ## kill brokers a hundred times under load, and look for what is lost or doubled
+	OUTAGES=100 WSPROTO_ASYNC_BUILD=pure $(PY) -m pytest -n 4 -rP tests/pubsub/test_outages.py
 
 lint: $(VENV)/.lint ## check style
 	$(PY) -m ruff check .

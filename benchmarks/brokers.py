@@ -82,6 +82,9 @@ class Counter:
     def publication_refused(self, why: str) -> None:
         raise RuntimeError(why)
 
+    def subscription_restored(self, topic: str) -> None:
+        pass
+
     def connection_lost(self, why: str) -> None:
         self.done.set_exception(RuntimeError(why))
 

@@ -119,12 +119,12 @@ async def test_an_outage_is_a_gap_that_is_told_once() -> None:
         await here.websockets[0].subscribe("news")
         for _ in range(3):
             broker.receiver.connection_lost("test")
-            broker.receiver.connection_made()
+            broker.receiver.subscription_restored("news")
         assert gaps == ["news"]
         publish(broker, 1)
         broker.deliver()
         assert await received(here.peers[0], 1) == ["1"]
-        broker.receiver.connection_made()
+        broker.receiver.subscription_restored("news")
         assert gaps == ["news", "news"]
         assert here.server.stats().topics.gaps == 2
 
@@ -134,7 +134,7 @@ async def test_who_has_not_been_told_that_it_is_done_has_missed_nothing() -> Non
     async with late_room(broker) as (here, gaps):
         subscribing = start(here.websockets[0].subscribe("news"))
         broker.receiver.connection_lost("test")
-        broker.receiver.connection_made()
+        broker.receiver.subscription_restored("news")
         broker.answer(SUBSCRIBE)
         await turn()
         broker.answer(READ)
@@ -450,7 +450,7 @@ async def test_after_an_outage_what_was_missed_is_read() -> None:
         broker.receiver.connection_lost("test")
         publish(broker, 2, 3)
         broker.lose(2)
-        broker.receiver.connection_made()
+        broker.receiver.subscription_restored("news")
         publish(broker, 4)
         broker.deliver()
         await turn()
@@ -463,13 +463,13 @@ async def test_an_outage_during_the_reading_begins_it_again() -> None:
     broker = LateBroker()
     async with late_room(broker) as (here, gaps):
         await opened(here, broker)
-        broker.receiver.connection_made()
+        broker.receiver.subscription_restored("news")
         await turn()
         first = broker.call(READ)
         broker.receiver.connection_lost("test")
         publish(broker, 1)
         broker.lose(1)
-        broker.receiver.connection_made()
+        broker.receiver.subscription_restored("news")
         await turn()
         assert first.future.cancelled()
         broker.answer(READ)
@@ -483,7 +483,7 @@ async def test_what_comes_too_fast_while_something_is_read_is_read_again(
     broker = LateBroker()
     async with late_room(broker) as (here, gaps):
         await opened(here, broker)
-        broker.receiver.connection_made()
+        broker.receiver.subscription_restored("news")
         await turn()
         reading = broker.call(READ)
         answer = reading.answer()
@@ -522,7 +522,7 @@ async def test_all_of_the_epoch_that_began_meanwhile_is_delivered_behind_the_gap
         broker.forget("e1")
         publish(broker, 2, 3)
         broker.lose(2)
-        broker.receiver.connection_made()
+        broker.receiver.subscription_restored("news")
         for _ in range(2):
             await turn()
             broker.answer(READ)

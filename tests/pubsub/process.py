@@ -19,6 +19,7 @@ class Recorder:
         self.publications: list[Publication] = []
         self.refused: list[str] = []
         self.events: list[str] = []
+        self.restored: list[str] = []
         self._changed = asyncio.Event()
 
     def publication_received(self, publication: Publication) -> None:
@@ -28,6 +29,9 @@ class Recorder:
     def publication_refused(self, why: str) -> None:
         self.refused.append(why)
         self._changed.set()
+
+    def subscription_restored(self, topic: str) -> None:
+        self.restored.append(topic)
 
     def connection_lost(self, why: str) -> None:
         self.events.append("lost")

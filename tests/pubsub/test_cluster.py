@@ -252,6 +252,7 @@ async def test_a_server_that_is_away_delays_only_its_own_topics(
     await server.start()
     await waiting
     await one.told("lost", "made")
+    assert one.recorder.restored == [topic]
 
 
 async def test_the_first_server_of_the_url_is_needed_at_the_start_alone(

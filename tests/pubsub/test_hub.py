@@ -174,9 +174,10 @@ class Trace(Recorder):
         if publication.topic == "news":
             self.trace.append(int(publication.payload))
 
-    def connection_made(self) -> None:
-        super().connection_made()
-        self.trace.append(None)
+    def subscription_restored(self, topic: str) -> None:
+        super().subscription_restored(topic)
+        if topic == "news":
+            self.trace.append(None)
 
 
 async def test_one_that_is_killed_again_and_again(hub: HubProcess, one: Process) -> None:
@@ -500,6 +501,7 @@ class WrongHub:
         self.path = path
         self.connections = 0
         self.say = b""
+        self.say_first = b""  # before it says yes to a subscription
         self._writers: list[asyncio.StreamWriter] = []
 
     async def __aenter__(self) -> WrongHub:
@@ -514,6 +516,9 @@ class WrongHub:
     def tell(self, said: bytes) -> None:
         self._writers[-1].write(said)
 
+    def cut(self) -> None:
+        self._writers[-1].close()
+
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self._writers.append(writer)
@@ -527,8 +532,11 @@ class WrongHub:
         if kind == protocol.HELLO:
             run = protocol.WELCOMED.pack(protocol.VERSION, bytes(8))
             return frame_of(protocol.WELCOME, run)
-        if kind in (protocol.PING, protocol.SUBSCRIBE, protocol.GOODBYE):
-            return frame_of(protocol.DONE, protocol.U32.pack(1))
+        done = frame_of(protocol.DONE, protocol.U32.pack(1))
+        if kind == protocol.SUBSCRIBE:
+            return self.say_first + done
+        if kind in (protocol.PING, protocol.GOODBYE):
+            return done
         said, self.say = self.say, b""
         return said
 
@@ -577,6 +585,24 @@ async def test_a_topic_that_is_not_subscribed_to_is_nobodys(wrong: WrongHub) -> 
     wrong.tell(b"".join(message_of(name, [GOOD]) for name in (b"other", b"\xff", b"news")))
     assert len(await one.receive(1)) == 1
     assert one.recorder.refused == []
+    await one.broker.close()
+
+
+async def test_what_comes_before_a_subscription_is_restored_is_part_of_the_gap(
+    wrong: WrongHub,
+) -> None:
+    """Something may be missing before it."""
+    one = await start(wrong.path)
+    wrong.say_first = message_of(b"news", [GOOD])
+    await one.broker.subscribe("news")
+    assert len(one.received("news")) == 1
+    assert one.recorder.restored == []
+    wrong.cut()
+    await one.told("lost", "made")
+    assert len(one.received("news")) == 1
+    assert one.recorder.restored == ["news"]
+    wrong.tell(message_of(b"news", [GOOD]))
+    await one.receive(2)
     await one.broker.close()
 
 

@@ -103,17 +103,20 @@ class Intake:
         self.refused += 1
         self._log.info("refused from the broker: %s", one_line(why))
 
+    def subscription_restored(self, topic: str) -> None:
+        audience = self._audiences.by_name.get(topic)
+        if audience is None or not audience.confirmed.done():
+            return  # nobody has been told that they would miss nothing
+        if audience.options.retention is None:
+            self._gap(audience)
+        else:
+            self._catch_up(audience)
+
     def connection_lost(self, why: str) -> None:
-        pass  # what it means is known when the broker is back
+        pass  # what it means for a topic is known when its subscription is restored
 
     def connection_made(self) -> None:
-        for audience in tuple(self._audiences.by_name.values()):
-            if not audience.confirmed.done():
-                continue  # nobody has been told that they would miss nothing
-            if audience.options.retention is None:
-                self._gap(audience)
-            else:
-                self._catch_up(audience)
+        pass
 
     # In order
 

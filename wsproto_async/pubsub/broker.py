@@ -4,7 +4,7 @@ Laws that hold for each, and that ``tests/pubsub/conformance.py`` tries:
 
 - What one process publishes on a topic arrives in this order, in that process as well, once.
 - From when ``subscribe`` is done until ``unsubscribe``, each publication arrives, or
-  ``connection_lost`` is called.
+  ``subscription_restored`` is called before the next that does.
 - With a retention, each message of a topic gets the offset after the one before; what is read
   after a position is all that came after it, or nothing.
 - What comes from the other side may be anything: it is counted and dropped if it is wrong.
@@ -66,6 +66,12 @@ class Receiver(Protocol):
 
     def publication_refused(self, why: str) -> None:
         """Something arrived that is no publication: too large, of another version, or broken."""
+
+    def subscription_restored(self, topic: str) -> None:
+        """There was no subscription for a time: publications on that topic may have been missed.
+
+        What is received from now on was published after that.
+        """
 
     def connection_lost(self, why: str) -> None:
         """From now on publications may be missed."""

@@ -68,7 +68,7 @@ class HubBroker(Broker):
         self._is_up = False
         self._up = asyncio.Event()
         self._commands = Commands()
-        self._subscriptions = Subscriptions(self._commands)
+        self._subscriptions = Subscriptions(self._commands, self._subscription_restored)
         self._presence = Presence(self._commands)
         self._budget = Budget()
         self._batches = Batches(
@@ -97,8 +97,8 @@ class HubBroker(Broker):
         if self._is_up:
             goodbye = self._commands.ask_now(frame_of(GOODBYE))
             await asyncio.wait([goodbye], timeout=_CLOSE_TIMEOUT)
-        self._commands.fail("the broker is closed")
         self._subscriptions.close("the broker is closed")
+        self._commands.fail("the broker is closed")
         self._running.cancel()
         await asyncio.gather(self._running, return_exceptions=True)
         await self._tasks.wait()
@@ -121,6 +121,10 @@ class HubBroker(Broker):
             self._receiver.connection_made()
         self._up.set()
         self._commands.open()
+
+    def _subscription_restored(self, topic: str) -> None:
+        if self._receiver is not None:
+            self._receiver.subscription_restored(topic)
 
     def unlinked(self, why: str) -> None:
         self._commands.unlinked(why)
@@ -152,8 +156,8 @@ class HubBroker(Broker):
                 name, epoch, offset, data = split_kept(frame)
                 position = position_of(epoch, offset)
             topic = self._subscriptions.topics.get(name)
-            if topic is None:
-                return  # it was on its way when this process unsubscribed
+            if topic is None or name in self._subscriptions.lost:
+                return  # it was on its way when this process unsubscribed, or is part of a gap
             publications = decode_all(topic, data, position)
         except ValueError as exc:
             receiver.publication_refused(str(exc))

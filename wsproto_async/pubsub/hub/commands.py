@@ -112,8 +112,12 @@ class Commands:
     def ask_now(self, frame: bytes) -> asyncio.Future[Any]:
         """Write a command before all that waits for a connection; the future has the answer."""
         command = Ask(frame, again=Again.NEVER)
-        self._write(command)
+        self.send_now(command)
         return command.future
+
+    def send_now(self, command: Command) -> None:
+        """Write a command before all that waits for a connection."""
+        self._write(command)
 
     def _write(self, command: Command) -> None:
         assert self._connection is not None

@@ -73,7 +73,7 @@ class RedisBroker(Broker):
         self._loop = asyncio.get_running_loop()
         self._receiver = receiver
         self._is_started = False
-        self._cluster = Cluster(self._address, self._linked, self._arrived)
+        self._cluster = Cluster(self._address, self._linked, self._arrived, self._restored)
         self._presence = Presence(self._cluster, self._names)
         self._budget = Budget()
         self._batches = Batches(self._budget, self._begin, self._cluster.send, self._cluster.flush)
@@ -169,6 +169,10 @@ class RedisBroker(Broker):
         for each in publications:
             if self._receiver is not None:  # whom the one before may have let close the broker
                 self._receiver.publication_received(each)
+
+    def _restored(self, topic: str) -> None:
+        if self._receiver is not None:
+            self._receiver.subscription_restored(topic)
 
     # Histories
 

@@ -44,7 +44,8 @@ class Cluster:
     """Sends commands, and subscribes, where the slot of the topic is.
 
     ``on_link`` is called with why something may be missed from now on, and with None when all
-    topics are subscribed to again. ``on_message`` is called with a topic and what was published.
+    topics are subscribed to again. ``on_message`` is called with a topic and what was published,
+    ``on_restored`` with a topic that is subscribed to again.
     """
 
     def __init__(
@@ -52,11 +53,13 @@ class Cluster:
         address: Address,
         on_link: Callable[[str | None], None],
         on_message: Callable[[str, bytes], None],
+        on_restored: Callable[[str], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._address = address
         self._on_link = on_link
         self.message = on_message
+        self.restored = on_restored
         self._is_cluster = False
         self._owners: list[Server | None] = []  # by slot
         self._servers: dict[Address, Server] = {}

@@ -32,6 +32,9 @@ class User(Protocol):
     def message(self, topic: str, data: bytes) -> None:
         """Something was published."""
 
+    def restored(self, topic: str) -> None:
+        """A topic is subscribed to again."""
+
 
 class Server:
     """A server of a cluster, or the only one; ``is_up`` tells if both links are there."""
@@ -49,6 +52,7 @@ class Server:
             lambda why: self._linked("subscriptions", why),
             lambda why: user.subscription_elsewhere(self, why),
             user.message,
+            user.restored,
         )
         loop = asyncio.get_running_loop()
         self._running = [

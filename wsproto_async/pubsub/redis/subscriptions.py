@@ -34,9 +34,11 @@ class Subscriptions:
         on_link: Callable[[str | None], None],
         on_elsewhere: Callable[[str], None],
         on_message: Callable[[str, bytes], None],
+        on_restored: Callable[[str], None],
     ) -> None:
         """``on_message`` is called with a topic and what was published.
 
+        ``on_restored`` is called with a topic that is subscribed to again.
         ``on_link`` is called with None when all topics are subscribed to, and why when the link is
         not there any more; ``on_elsewhere`` when a topic cannot be subscribed to at this server,
         with what it says of that.
@@ -45,6 +47,7 @@ class Subscriptions:
         self._on_link = on_link
         self._on_elsewhere = on_elsewhere
         self._on_message = on_message
+        self._on_restored = on_restored
         self._connection: Connection | None = None
         self._run = NO_RUN
         self._topics: dict[bytes, str] = {}  # by channel
@@ -188,7 +191,10 @@ class Subscriptions:
 
     def _subscribed(self) -> None:
         if self._asked and self._asked[0].futures is not None:
-            for future in self._asked.popleft().futures or ():
+            asked = self._asked.popleft()
+            if asked.is_again and asked.channel in self._topics:
+                self._on_restored(self._topics[asked.channel])
+            for future in asked.futures or ():
                 finish(future, None)
             self._count()
 
