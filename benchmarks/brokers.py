@@ -1,10 +1,11 @@
 """Measure a broker: messages per second, and what they cost it and the two processes.
 
 Run: python benchmarks/brokers.py redis://localhost   (--topics 100 --history 100 --loop asyncio)
-     python benchmarks/brokers.py hub
+     python benchmarks/brokers.py hub --rate 50000
 
 One process publishes messages of 256 bytes, 64 in a turn of its loop and without waiting for those
-of the four turns before, another receives all of them.
+of the four turns before, another receives all of them. With a rate it publishes so many in a
+second, some in each millisecond, and the other tells how long they were on their way.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import quantiles
+from struct import Struct
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -32,6 +35,8 @@ from wsproto_async.pubsub.uri import open_broker
 PAYLOAD = b"x" * 256
 IN_A_TURN = 64
 AHEAD = 5  # turns
+TICK = 0.001  # seconds from one turn to the next, with a rate
+STAMP = Struct("d")  # when a message was published
 AGE = 300.0  # seconds
 
 
@@ -40,11 +45,15 @@ class Options(NamedTuple):
     messages: int
     topics: int
     history: int
+    rate: int
     loop: str
     part: str
 
     def names(self) -> list[str]:
         return [f"benchmark {number}" for number in range(self.topics)]
+
+    def retention(self) -> Retention | None:
+        return Retention(self.history, AGE) if self.history else None
 
     def broker(self) -> Broker:
         scheme, _, path = self.url.partition(":")
@@ -92,13 +101,30 @@ class Counter:
         pass
 
 
+class Stopwatch(Counter):
+    """And how long they took, by the clock that both processes have."""
+
+    def __init__(self, messages: int) -> None:
+        super().__init__(messages)
+        self._times: list[float] = []
+
+    def publication_received(self, publication: Publication) -> None:
+        self._times.append(time.monotonic() - STAMP.unpack_from(publication.payload)[0])
+        super().publication_received(publication)
+
+    def read(self) -> str:
+        percent = quantiles(self._times, n=100)
+        return f"p50 {percent[49] * 1e3:.2f} ms, p99 {percent[98] * 1e3:.2f} ms"
+
+
 async def receive(options: Options) -> None:
     broker = options.broker()
-    counter = Counter(options.messages)
+    counter = (Stopwatch if options.rate else Counter)(options.messages)
     await broker.start(counter)
     await asyncio.gather(*map(broker.subscribe, options.names()))
     print("subscribed", flush=True)
-    print(await counter.done, flush=True)
+    took = await counter.done
+    print(f"{took}, {counter.read()}" if isinstance(counter, Stopwatch) else took, flush=True)
     await broker.close()
 
 
@@ -106,7 +132,9 @@ async def publish(options: Options) -> str:
     broker = options.broker()
     await broker.start(Counter(options.messages))
     names = options.names()
-    retention = Retention(options.history, AGE) if options.history else None
+    retention = options.retention()
+    if options.rate:
+        return await publish_at_a_rate(options, broker)
     clock = Clock()
     turns: deque[asyncio.Future[Position | None]] = deque()
     for begin in range(0, options.messages, IN_A_TURN):
@@ -118,6 +146,26 @@ async def publish(options: Options) -> str:
         if len(turns) == AHEAD:
             await turns.popleft()
     await published
+    took = clock.read(options.messages)
+    await broker.close()
+    return took
+
+
+async def publish_at_a_rate(options: Options, broker: Broker) -> str:
+    clock = Clock()
+    names = options.names()
+    began = time.monotonic()
+    published = 0
+    while published < options.messages:
+        due = min(int((time.monotonic() - began) * options.rate), options.messages)
+        for number in range(published, due):
+            payload = STAMP.pack(time.monotonic()) + PAYLOAD[STAMP.size :]
+            last = broker.publish(
+                Publication(names[number % len(names)], payload, False), options.retention(), ""
+            )
+        published = due
+        await asyncio.sleep(TICK)
+    await last
     took = clock.read(options.messages)
     await broker.close()
     return took
@@ -160,7 +208,7 @@ def cpu_of_redis(url: str) -> float:
 
 def measure(options: Options, cpu: Callable[[], float]) -> None:
     command = [sys.executable, "-P", __file__, options.url, "--part", "receive"]
-    for name in ("messages", "topics", "history", "loop"):
+    for name in ("messages", "topics", "history", "rate", "loop"):
         command += [f"--{name}", str(getattr(options, name))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as receiver:
         assert receiver.stdout is not None
@@ -181,6 +229,7 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=200_000)
     parser.add_argument("--topics", type=int, default=1)
     parser.add_argument("--history", type=int, default=0, help="messages that are kept of a topic")
+    parser.add_argument("--rate", type=int, default=0, help="messages in a second; by default all")
     parser.add_argument("--loop", choices=("uvloop", "asyncio"), default="uvloop")
     parser.add_argument("--part", default="", help=argparse.SUPPRESS)
     options = Options(**vars(parser.parse_args()))
