@@ -129,13 +129,10 @@ class RedisBroker(Broker):
         return self._batches.add_alone(publication, command)
 
     def _begin(self, topic: str, retention: Retention | None) -> Publish:
-        command = Publish(topic, retention, self._budget, self._call_again(topic, retention))
-        if retention is None:
-            command.parts.append(b"\n")  # before which there is no position
-        return command
+        return Publish(topic, retention, self._budget, self._call_again(topic, retention))
 
     def _call(self, topic: str, retention: Retention | None, idempotency_key: str) -> Call:
-        """What publishes; the data comes last: publications, each behind its length."""
+        """What publishes; publications are to be its end."""
         names = self._names
         channel = names.channel(topic)
         if retention is None and not idempotency_key:

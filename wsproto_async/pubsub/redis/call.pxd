@@ -6,5 +6,5 @@ cdef class Call:
     cdef readonly int slot
 
     cpdef bytes pack(self, object run)
-    cpdef bytes pack_with(self, object run, bytes last)
+    cpdef bytes pack_with(self, object run, bytes publications)
     cdef tuple _complete(self, object run)

@@ -47,12 +47,14 @@ class Call:
         """Return the bytes of the call."""
         return pack(self._complete(run))
 
-    def pack_with(self, run: Run, last: bytes) -> bytes:
-        """Return the bytes of the call with one more argument."""
+    def pack_with(self, run: Run, publications: bytes) -> bytes:
+        """Return the bytes of the call with publications, each behind its length, as its end."""
         if run is not self._run:
             self._run = run
             self._head = pack((*self._complete(run), b"")).removesuffix(_EMPTY)
-        return b"%b%d\r\n%b\r\n" % (self._head, len(last), last)
+        if self._script is None:  # which would put the position before the newline
+            return b"%b%d\r\n\n%b\r\n" % (self._head, len(publications) + 1, publications)
+        return b"%b%d\r\n%b\r\n" % (self._head, len(publications), publications)
 
     def _complete(self, run: Run) -> Arguments:
         script, arguments = self._script, self._arguments
