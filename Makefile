@@ -91,7 +91,7 @@ build/uvicorn/.done: | $(VENV)/.upstream
 	@touch $@
 
 outages: $(VENV)/.test ## kill brokers a hundred times under load, and look for what is lost or doubled
-	OUTAGES=100 WSPROTO_ASYNC_BUILD=pure $(PY) -m pytest -n 4 -rP tests/pubsub/test_outages.py
+	OUTAGES=100 WSPROTO_ASYNC_BUILD=pure $(PY) -m pytest -n 4 -rP --show-capture=stdout tests/pubsub/test_outages.py
 
 lint: $(VENV)/.lint ## check style
 	$(PY) -m ruff check .
