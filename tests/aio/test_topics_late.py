@@ -113,20 +113,64 @@ async def test_the_last_to_leave_and_the_first_to_come_tell_the_broker() -> None
         broker.deliver()  # what was on its way is nobody's
 
 
-async def test_an_outage_is_a_gap_that_is_told_once() -> None:
+async def test_each_outage_is_a_gap_that_is_told() -> None:
+    """Whoever was told of one may have read all anew since, though nothing came on the topic."""
     broker = LateBroker(SUBSCRIBE)
     async with late_room(broker, history=0) as (here, gaps):
         await here.websockets[0].subscribe("news")
-        for _ in range(3):
-            broker.receiver.connection_lost("test")
+        for number in range(1, 4):
             broker.receiver.subscription_restored("news")
-        assert gaps == ["news"]
+            assert gaps == ["news"] * number
         publish(broker, 1)
         broker.deliver()
         assert await received(here.peers[0], 1) == ["1"]
+        assert here.server.stats().topics.gaps == 3
+
+
+async def test_joins_and_leaves_are_not_kept() -> None:
+    broker = LateBroker()
+    async with late_room(broker, presence=True) as (here, gaps):
+        await opened(here, broker)
+        publish(broker, 1)
+        broker.lose(1)
         broker.receiver.subscription_restored("news")
-        assert gaps == ["news", "news"]
-        assert here.server.stats().topics.gaps == 2
+        assert gaps == ["news"]
+        await turn()
+        broker.answer(READ)
+        assert await received(here.peers[0], 1) == ["1"]
+        assert gaps == ["news"]
+
+
+async def test_who_comes_back_after_an_outage_waits_until_it_is_known_where_the_topic_stands() -> (
+    None
+):
+    broker = LateBroker()
+    async with late_room(broker, 2) as (here, gaps):
+        first, second = here.websockets
+        subscribing = start(first.subscribe("news"))
+        broker.answer(SUBSCRIBE)
+        await turn()
+        broker.answer(READ)
+        since = (await subscribing).position
+        broker.forget("e2")
+        publish(broker, *range(1, 4))
+        broker.lose(3)
+        broker.receiver.subscription_restored("news")
+        coming = start(second.subscribe("news", since=since))
+        await turn()
+        mine, of_the_topic = broker.call(READ), broker.call(READ)
+        mine.future.set_result(mine.answer())
+        await turn()
+        assert not coming.done()
+        of_the_topic.future.set_result(of_the_topic.answer())
+        for _ in range(2):  # the rest of the new epoch, and again what was missed
+            await turn()
+            broker.answer(READ)
+        subscription = await coming
+        assert gaps == ["news"]
+        assert subscription.recovered is False
+        assert subscription.position == ("e2", 3)
+        assert await received(here.peers[0], 3) == texts(1, 2, 3)
 
 
 async def test_who_has_not_been_told_that_it_is_done_has_missed_nothing() -> None:

@@ -107,8 +107,17 @@ async def test_what_is_refused_takes_nothing_and_gives_nothing_back(sent: Sent) 
     for batch in sent.batches:
         batch.done(None)
     assert (first.result(), fits.result()) == (None, None)
-    sent.publish.add(large(ROOM - 1000), None)
+    assert not sent.publish.add(large(ROOM - 1000), None).done()
     assert why(sent.publish.add(large(2**18), None)) == "too much is waiting for the broker"
+
+
+async def test_what_has_room_is_not_refused_for_what_has_none(sent: Sent) -> None:
+    sent.publish.add_alone(large(1000), sent.begin("news", None))
+    small = sent.publish.add(message("a", "1"), None)
+    much = sent.publish.add(large(ROOM), None)
+    assert why(much) == "too much is waiting for the broker"
+    assert not small.done()
+    assert sent.topics()[1:] == [("a", ["1"])]
 
 
 async def test_what_has_failed_leaves_room(sent: Sent) -> None:

@@ -107,9 +107,10 @@ class Intake:
         audience = self._audiences.by_name.get(topic)
         if audience is None or not audience.confirmed.done():
             return  # nobody has been told that they would miss nothing
-        if audience.options.retention is None:
-            self._gap(audience)
-        else:
+        audience.is_gap_told = False  # that was another one
+        if audience.options.retention is None or audience.options.presence:
+            self._gap(audience)  # joins and leaves are not kept
+        if audience.options.retention is not None:
             self._catch_up(audience)
 
     def connection_lost(self, why: str) -> None:

@@ -196,12 +196,20 @@ class Topics:
             found = _recovered(await read)
         elif since is not None or last:
             found = await self._read(audience, since, last)
+        self._check_subscribing(protocol, name)
+        if found is None:
+            return Subscription(name, position or audience.start, None)
+        # In another epoch than the others, who do not know of it yet, or not in the one they know.
+        while audience.reading is not None and not audience.is_in_epoch_of(found[0].position):
+            await asyncio.wait([audience.reading])
+            found = await self._read(audience, since, last)
+            self._check_subscribing(protocol, name)
+        return self._join(audience, protocol, *found)
+
+    def _check_subscribing(self, protocol: ProtocolCore, name: str) -> None:
         protocol.connection.check_open()
         if self._pending.get((protocol, name)) is not asyncio.current_task():
             raise InvalidState(f"unsubscribed from {name} meanwhile")
-        if found is None:
-            return Subscription(name, position or audience.start, None)
-        return self._join(audience, protocol, *found)
 
     async def _read(
         self, audience: LocalAudience, since: Position | None, last: int

@@ -126,9 +126,13 @@ class Audience(Generic[S]):
         self.is_reading = True
         self._held_before = len(self._held)
 
+    def is_in_epoch_of(self, position: Position) -> bool:
+        """Tell if the targets stand in this epoch, or nowhere yet."""
+        return self.position is None or self.position.epoch == position.epoch
+
     def begin_epoch(self, position: Position) -> bool:
         """Tell if a history stands in another epoch, whose beginning is what comes next then."""
-        if self.position is None or self.position.epoch == position.epoch:
+        if self.is_in_epoch_of(position):
             return False
         self.position = Position(position.epoch, 0)
         self._recent.clear()

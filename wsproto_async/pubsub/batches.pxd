@@ -43,5 +43,5 @@ cdef class Batches:
     cpdef add(self, Publication publication, object retention)
     cpdef add_alone(self, Publication publication, Batch batch)
     cpdef flush(self)
-    @cython.locals(batch=Batch)
     cdef _release(self, list batches, Py_ssize_t size)
+    cdef bint _has_room(self, Batch batch)

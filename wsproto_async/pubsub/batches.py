@@ -154,8 +154,12 @@ class Batches:
         self._release(batches, size)
 
     def _release(self, batches: list[Batch], size: int) -> None:
-        if self._budget.take(size):
-            self._send(batches)
-            return
-        for batch in batches:
+        if not self._budget.take(size):
+            batches = [batch for batch in batches if self._has_room(batch)]
+        self._send(batches)
+
+    def _has_room(self, batch: Batch) -> bool:
+        has_room = self._budget.take(batch.size)
+        if not has_room:
             batch.refuse("too much is waiting for the broker")
+        return has_room

@@ -41,7 +41,7 @@ class Commands:
         return self._connection is not None
 
     def linked(self, connection: Connection, run: bytes) -> None:
-        """There is a connection; until ``open`` only what is written that ``ask_now`` sends."""
+        """There is a connection; until ``open`` only what ``send_now`` sends is written."""
         self._connection = connection
         self._run = run
 
@@ -70,15 +70,21 @@ class Commands:
                 command.fail(why)
         self._waiting.extendleft(reversed(again))
         if self._failing is None and self._away is None:
-            self._away = self._loop.call_later(_MAX_AWAY, self.fail, f"no connection: {why}")
+            self._away = self._loop.call_later(_MAX_AWAY, self._give_up, f"no connection: {why}")
 
     def fail(self, why: str) -> None:
         """Let all commands fail, and those to come until there is a connection."""
+        written, self._written = self._written, deque()
+        for command in written:
+            command.fail(why)
+        self._give_up(why)
+
+    def _give_up(self, why: str) -> None:
+        """Let all that waits fail; what is written already may be answered still."""
         self._failing = why
         self._stop_clock()
-        for commands in (self._written, self._waiting):
-            while commands:
-                commands.popleft().fail(why)
+        while self._waiting:
+            self._waiting.popleft().fail(why)
 
     def _stop_clock(self) -> None:
         if self._away is not None:
