@@ -502,6 +502,7 @@ class WrongHub:
         self.connections = 0
         self.say = b""
         self.say_first = b""  # before it says yes to a subscription
+        self.is_mute = False  # after its welcome
         self._writers: list[asyncio.StreamWriter] = []
 
     async def __aenter__(self) -> WrongHub:
@@ -532,6 +533,8 @@ class WrongHub:
         if kind == protocol.HELLO:
             run = protocol.WELCOMED.pack(protocol.VERSION, bytes(8))
             return frame_of(protocol.WELCOME, run)
+        if self.is_mute:
+            return b""
         done = frame_of(protocol.DONE, protocol.U32.pack(1))
         if kind == protocol.SUBSCRIBE:
             return self.say_first + done
@@ -603,6 +606,25 @@ async def test_what_comes_before_a_subscription_is_restored_is_part_of_the_gap(
     assert one.recorder.restored == ["news"]
     wrong.tell(message_of(b"news", [GOOD]))
     await one.receive(2)
+    await one.broker.close()
+
+
+async def test_a_hub_that_says_nothing_after_its_welcome(
+    wrong: WrongHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "_MAX_AWAY", 0.1)
+    one = await start(wrong.path)
+    await one.broker.subscribe("news")
+    wrong.is_mute = True
+    wrong.cut()
+    await one.told("lost")
+    with pytest.raises(BrokerError, match="no connection"):
+        await asyncio.wait_for(one.broker.publish(message("news", "x"), None, ""), PATIENCE)
+    assert wrong.connections == 2
+    wrong.is_mute = False
+    wrong.cut()
+    await one.told("lost", "made")
+    assert one.recorder.restored == ["news"]
     await one.broker.close()
 
 

@@ -51,7 +51,8 @@ class Topic:
     - ``on_slow(ws, topic, what)``: called each time that ``what``, ``"dropped"`` or ``"closed"``,
       was done about a slow subscriber.
     - ``on_gap(topic)``: called when subscribers in this process may have missed messages that
-      cannot be had any more, as after an outage of the broker.
+      cannot be had any more, as after an outage of the broker; with ``presence`` after each, since
+      joins and leaves are not kept.
 
     Raises TypeError and ValueError for what cannot be.
     """
