@@ -198,6 +198,22 @@ async def test_only_the_topics_of_a_slot_that_moves_wait(
     assert others == [Position(first.epoch, first.offset + each) for each in (1, 2)]
 
 
+async def test_who_has_subscribed_to_a_topic_that_moves_is_told_of_that_one(
+    cluster: RedisCluster, one: Process
+) -> None:
+    owner = await cluster.owner("news")
+    target = next(server for server in cluster.servers if server is not owner)
+    await asyncio.gather(*map(one.broker.subscribe, ("news", *TOPICS)))
+    await cluster.move("news", target)
+
+    async def is_restored() -> bool:
+        await one.broker.publish(message("news", "x"), None, "")
+        return bool(one.recorder.restored)
+
+    await until(is_restored)
+    assert one.recorder.restored == ["news"]
+
+
 async def test_what_no_server_has_fails_in_time(
     cluster: RedisCluster, one: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
