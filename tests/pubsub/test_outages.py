@@ -159,6 +159,7 @@ class Trial:
             for topic in TOPICS:
                 log = site.log[topic]
                 assert site.received[topic] == [line for line in log if line != GAP]
+                assert log.count(GAP) <= len(self.returns), "told more than once"
                 for publisher in self.sites:
                     check(log, publisher.name, publisher.sent[topic])
 

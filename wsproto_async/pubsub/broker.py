@@ -74,10 +74,10 @@ class Receiver(Protocol):
         """
 
     def connection_lost(self, why: str) -> None:
-        """From now on publications may be missed."""
+        """The broker, or a part of it, is away; which topics are is told when they are back."""
 
     def connection_made(self) -> None:
-        """The broker is back, and all topics are subscribed to again."""
+        """All of the broker is back, and all topics are subscribed to again."""
 
 
 class Broker(ABC):
