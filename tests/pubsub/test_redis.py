@@ -14,9 +14,11 @@ from server import RedisServer
 
 from wsproto_async.exceptions import BrokerError
 from wsproto_async.pubsub import Position, Publication, Retention
-from wsproto_async.pubsub.redis import RedisBroker, commands
+from wsproto_async.pubsub.redis import RedisBroker, broker, commands
+from wsproto_async.pubsub.redis.address import Address
 from wsproto_async.pubsub.redis.call import Call
-from wsproto_async.pubsub.redis.command import Ask
+from wsproto_async.pubsub.redis.command import ANSWERED_WRONG, Ask
+from wsproto_async.pubsub.redis.topology import Topology
 from wsproto_async.pubsub.wire import encode
 
 NEWS = b"wsproto_async:{news}"
@@ -476,6 +478,39 @@ async def test_what_is_no_publication_is_refused(
     assert texts(await one.receive(1)) == ["good"]
     assert len(one.recorder.refused) == 1
     assert one.recorder.events == []
+
+
+async def test_a_number_in_place_of_a_publication_is_refused(one: Process) -> None:
+    one.broker._arrived("news", 5)
+    assert len(one.recorder.refused) == 1
+    assert one.recorder.publications == []
+
+
+@pytest.mark.parametrize("page", [[5], [b"x", None], 5])
+def test_a_page_of_something_else_is_no_answer(page: object) -> None:
+    with pytest.raises(ANSWERED_WRONG):
+        broker._missed([b"abc:1", page])
+
+
+async def test_one_reply_too_many_is_nobodys() -> None:
+    info = b"run_id:1\r\nredis_mode:cluster\r\n"
+    said = [b"$%d\r\n%b\r\n" % (len(info), info), b"*0\r\n+ok\r\n+one more\r\n"]
+
+    closed = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for each in said:
+            await reader.read(65536)
+            writer.write(each)
+        await reader.read()
+        writer.close()
+        closed.set()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(BrokerError, match="which slots"):
+            await Topology.ask(Address.parse(f"redis://127.0.0.1:{port}"))
+        await closed.wait()
 
 
 async def test_what_redis_itself_does_not_hold_ends_the_connection(

@@ -18,7 +18,7 @@ from ..wire import decode_all
 from .address import Address
 from .call import PUBLISH, Call
 from .cluster import Cluster
-from .command import Repeat
+from .command import ANSWERED_WRONG, Repeat
 from .names import Names
 from .presence import Presence
 from .publish import Publish, position
@@ -155,12 +155,12 @@ class RedisBroker(Broker):
     def _arrived(self, topic: str, data: bytes) -> None:
         if self._receiver is None:
             return
-        first, newline, encoded = data.partition(b"\n")
         try:
+            first, newline, encoded = data.partition(b"\n")
             if not newline:
                 raise ValueError("publication is cut off")
             publications = decode_all(topic, encoded, position(first))
-        except ValueError as exc:
+        except ANSWERED_WRONG as exc:
             self._receiver.publication_refused(str(exc))
             return
         for each in publications:
@@ -223,4 +223,7 @@ def _missed(reply: list[Any]) -> Page:
     where = position(reply[0])
     if where is None:
         raise ValueError("no position")
-    return where, reply[1] if len(reply) > 1 else None
+    page = reply[1] if len(reply) > 1 else None
+    if page is not None and not all(type(each) is bytes for each in page):
+        raise ValueError("not publications")
+    return where, page

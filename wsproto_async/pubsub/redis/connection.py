@@ -76,4 +76,4 @@ class Connection(BrokerConnection):
                 raise reply
         if self.ended.done():
             raise ConnectionError(self.ended.result())
-        return replies
+        return replies[: len(commands)]
