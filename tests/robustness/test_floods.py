@@ -22,6 +22,7 @@ from raw_peer import (
     close_frame,
     frame,
     frame_header,
+    let_it_read,
     masked,
     raw_peer,
     small_listener,
@@ -137,6 +138,45 @@ async def test_messages_that_nobody_receives(one: bytes) -> None:
         await sleeper.done.wait()
     assert len(sleeper.messages) == count
     assert len(set(sleeper.messages)) == 1
+
+
+@pytest.mark.parametrize("opcode", [TEXT, PING])
+async def test_small_replies_that_nobody_reads(opcode: int) -> None:
+    """Each is a write of its own, which costs the transport some hundred bytes beside the two."""
+
+    async def echo(ws: WebSocket) -> None:
+        async for message in ws:
+            await ws.send(message)
+
+    count = 1000
+    async with (
+        asyncio.timeout(60),
+        serve(echo, 0, sock=small_listener(), ping_interval=None) as server,
+        raw_peer(server.port, small=True) as peer,
+    ):
+        [ws] = server.connections
+        before = 0
+        while not ws.buffered_amount:
+            await peer.send(frame(TEXT, b"x" * 1000))
+            await let_it_read()
+            before += 1
+        gc.collect()
+        tracemalloc.start()
+        for _ in range(count):
+            await peer.send(frame(opcode))
+            await let_it_read()
+        gc.collect()
+        kept = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        assert kept < 2**16
+
+        for _ in range(before):
+            assert await peer.read_message() == Frame(TEXT, b"x" * 1000)
+        if opcode == TEXT:
+            for _ in range(count):
+                assert await peer.read_message() == Frame(TEXT, b"")
+        await peer.send(close_frame(1000))
+        assert (await peer.read_close()).close_code == 1000
 
 
 async def test_a_violation_behind_messages_that_nobody_receives() -> None:

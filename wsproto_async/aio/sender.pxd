@@ -9,6 +9,8 @@ cdef Py_ssize_t _LONG_ON_AVERAGE
 cdef Py_ssize_t _OUTBOX_FACTOR
 cdef Py_ssize_t _TURN_BUDGET
 cdef Py_ssize_t _WRITE_COST
+cdef int _FEW_WRITES
+cdef int _MAX_WRITES
 
 
 cdef class Sender:
@@ -24,6 +26,7 @@ cdef class Sender:
     cdef Waiters _waiters
     cdef object _line
     cdef Py_ssize_t _write_limit
+    cdef int _writes
     cdef unsigned long _thread
     cdef readonly unsigned long long bytes_sent
 
@@ -37,6 +40,7 @@ cdef class Sender:
     cdef _write_pieces(self, list pieces, Py_ssize_t size)
     cdef _write(self, bytes data)
     cdef bint _can_write(self, Py_ssize_t size) except -1
+    cdef _shut_gate_if_many_wait(self)
     cdef bint _must_wait(self) except -1
     cpdef shut_gate(self)
     cpdef open_gate(self)

@@ -1,9 +1,10 @@
 """The way out: the cork, the write gate, and whose turn it is to send.
 
 Laws: nothing is written after the transport began to close. While the gate is shut no message is
-framed, so what waits for the peer is ``write_limit`` and one message at most. Who sends and awaits
-nothing else gives the loop a turn now and then, however fast the peer is. What was published to
-many waits in an outbox then, and when the gate opens it and those in line take turns.
+framed, so what waits for the peer is ``write_limit`` and one message at most, and few writes: each
+costs the transport some hundred bytes of its own. Who sends and awaits nothing else gives the loop
+a turn now and then, however fast the peer is. What was published to many waits in an outbox then,
+and when the gate opens it and those in line take turns.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ _CORK_LIMIT: Final = 65536  # bytes of replies that may wait for each other
 _LONG_ON_AVERAGE: Final = 8192  # bytes of a piece, from where on joining costs more
 _TURN_BUDGET: Final = 65536  # bytes, with 4 KiB for each write, without a pause
 _WRITE_COST: Final = 4096
+_FEW_WRITES: Final = 8
+_MAX_WRITES: Final = _FEW_WRITES + _TURN_BUDGET // _WRITE_COST  # that may wait in the transport
 _OUTBOX_FACTOR: Final = 16  # times write_limit may wait for a peer that nobody waits for
 
 
@@ -46,6 +49,7 @@ class Sender:
         "_unread",
         "_waiters",
         "_write_limit",
+        "_writes",
         "bytes_sent",
         "is_gate_shut",
         "outbox",
@@ -67,6 +71,7 @@ class Sender:
         self._in_line = 0
         self._is_outbox_next = False
         self._budget = _TURN_BUDGET
+        self._writes = 0  # since the transport was seen empty
         self.outbox: Outbox | None = None  # until something waits in it
         self.is_gate_shut = False
         self.bytes_sent = 0
@@ -127,7 +132,17 @@ class Sender:
             return False
         self.bytes_sent += size
         self._budget -= size + _WRITE_COST
+        self._writes += 1
+        if self._writes > _FEW_WRITES and not self.is_gate_shut:
+            self._shut_gate_if_many_wait()
         return True
+
+    def _shut_gate_if_many_wait(self) -> None:
+        assert self.transport is not None
+        if not self.transport.get_write_buffer_size():
+            self._writes = 0
+        elif self._writes > _MAX_WRITES:
+            self.transport.set_write_buffer_limits(high=0)  # paused until all are gone
 
     def _write_pieces(self, pieces: list[bytes], size: int) -> None:
         if size < len(pieces) * _LONG_ON_AVERAGE:
@@ -145,6 +160,9 @@ class Sender:
         """The transport holds little again."""
         self.is_gate_shut = False
         self._connection.hold_pongs = False
+        if self._writes > _MAX_WRITES:
+            assert self.transport is not None
+            self.transport.set_write_buffer_limits(high=self._write_limit)
         self.flush()
         if self.outbox is None or not self._in_line or self._is_outbox_next:
             self._is_outbox_next = False

@@ -204,7 +204,10 @@ cdef class SocketTransport(Watched):
             self._poller.watch(self, self._events | EPOLLOUT)
         else:
             self._unsent += data[:size]
-        if len(self._unsent) > self._high and not self._is_protocol_paused:
+        self._pause_if_full()
+
+    cdef _pause_if_full(self):
+        if self.get_write_buffer_size() > self._high and not self._is_protocol_paused:
             self._is_protocol_paused = True
             self._protocol.pause_writing()
 
@@ -230,6 +233,7 @@ cdef class SocketTransport(Watched):
 
     def set_write_buffer_limits(self, high):
         self._high = min(high, INT_MAX)
+        self._pause_if_full()
 
     def set_protocol(self, protocol):
         self._protocol = protocol
