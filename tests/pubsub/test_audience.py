@@ -97,10 +97,55 @@ def test_what_comes_twice_is_dropped() -> None:
     assert audience.duplicates == 2
 
 
-def test_joins_and_leaves_have_no_position_and_are_never_held() -> None:
+def join(name: str = "name") -> Publication:
+    return Publication("news", name.encode(), True, kind=Kind.JOIN)
+
+
+def test_joins_and_leaves_are_taken_as_they_come() -> None:
     audience = opened()
+    assert audience.take(join()) is True
+    assert audience.take(message(1)) is True
+    assert audience.take(join()) is True
+
+
+@pytest.mark.parametrize("upto", [4, 5, 6])
+def test_joins_that_came_while_it_was_read_stand_where_they_came(upto: int) -> None:
+    audience = opened()
+    assert audience.take(message(4)) is None
     audience.begin_reading()
-    assert audience.take(Publication("news", b"name", True, kind=Kind.JOIN)) is True
+    first, second, last = join("first"), join("second"), join("last")
+    for publication in (first, message(5), second, message(6), last):
+        assert audience.take(publication) is False
+    publications, is_all = audience.caught_up(missed(upto, *range(1, upto + 1)))
+    assert is_all
+    assert [each if each.position is None else each.position.offset for each in publications] == [
+        *[1, 2, 3, 4],
+        *[first, 5, second, 6, last],
+    ]
+    assert [audience.take(each) for each in publications] == [True] * 9
+
+
+def test_joins_that_came_while_it_was_read_come_behind_its_gap() -> None:
+    audience = opened()
+    assert audience.take(message(4)) is None
+    audience.begin_reading()
+    came = join()
+    assert audience.take(came) is False
+    publications, is_all = audience.caught_up(lost(4))
+    assert not is_all
+    assert offsets(publications[:1]) == [4]
+    assert publications[1] is came
+
+
+def test_joins_for_which_there_is_no_room_are_a_gap() -> None:
+    audience = opened(2)
+    assert audience.take(message(4)) is None
+    audience.begin_reading()
+    for publication in (join(), join(), message(5)):
+        audience.take(publication)
+    assert audience.caught_up(missed(5, 3, 4, 5))[1] is False
+    audience.begin_reading()
+    assert audience.caught_up(missed(5))[1] is True
 
 
 def test_what_was_missed_comes_before_what_is_held() -> None:
@@ -165,7 +210,7 @@ def test_what_is_in_no_history_is_read_for_once_and_dropped(stranger: Publicatio
     found, is_all = audience.caught_up(missed(1))
     assert (offsets(found), is_all) == ([2], True)
     assert audience.take(found[0]) is True
-    assert audience.refused == 1
+    assert audience.held.refused == 1
 
 
 def test_not_more_is_held_than_the_history_keeps() -> None:
@@ -231,6 +276,17 @@ def test_who_has_read_more_than_the_others_have_got_waits_for_them() -> None:
         assert audience.take(message(offset)) is True
         assert audience.targets() == ("first",)
     assert audience.take(message(3)) is True
+    assert audience.targets() == ("first", "late")
+
+
+def test_who_waits_for_the_others_is_told_who_joins_behind_what_it_has_read() -> None:
+    audience = opened(100, "first")
+    audience.begin_join("late")
+    audience.join("late", missed(2, 1, 2))
+    for publication in (message(1), join(), message(2)):
+        assert audience.take(publication) is True
+        assert audience.targets() == ("first",)
+    assert audience.take(join()) is True
     assert audience.targets() == ("first", "late")
 
 

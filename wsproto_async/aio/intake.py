@@ -79,7 +79,7 @@ class Intake:
             audience.reading.cancel()
         self._broker.unsubscribe(audience.name)
         self.duplicates += audience.duplicates
-        self.refused += audience.refused
+        self.refused += audience.held.refused
 
     # The receiver
 

@@ -304,7 +304,7 @@ class Topics:
             delivery.closed,
             intake.duplicates + sum(each.duplicates for each in audiences),
             intake.gaps,
-            intake.refused + sum(each.refused for each in audiences),
+            intake.refused + sum(each.held.refused for each in audiences),
         )
 
 

@@ -10,6 +10,7 @@ from collections import deque
 from typing import Generic, TypeVar
 
 from .broker import Missed
+from .hold import Hold
 from .publication import Position, Publication
 from .topic import Topic
 
@@ -22,8 +23,6 @@ class Audience(Generic[S]):
     """The subscribers of a topic; ``position`` is that of the last publication that they got."""
 
     __slots__ = (
-        "_held",
-        "_held_before",
         "_joiners",
         "_recent",
         "_subscribers",
@@ -31,13 +30,13 @@ class Audience(Generic[S]):
         "_waiting",
         "duplicates",
         "has_dropped",
+        "held",
         "is_gap_told",
         "is_reading",
         "members",
         "name",
         "options",
         "position",
-        "refused",
         "start",
     )
 
@@ -50,8 +49,6 @@ class Audience(Generic[S]):
         self.members: dict[S, str] = {}
         """The names of those who have said who they are."""
         self.duplicates = 0
-        self.refused = 0
-        """What came and is in no history: it is dropped."""
         self.is_reading = options.retention is not None
         """Publications are held until ``caught_up``."""
         self.is_gap_told = False
@@ -62,8 +59,8 @@ class Audience(Generic[S]):
         self._targets: tuple[S, ...] | None = None
         self._joiners: dict[S, int] = {}  # who have got what comes next already, up to this offset
         self._waiting: set[S] = set()  # who read what they have missed
-        self._held: deque[Publication] = deque()
-        self._held_before = 0  # how many of these came before the reading began
+        self.held = Hold()
+        """What came while something was read."""
         self._recent: deque[Publication] = deque()  # while somebody waits
 
     # Who
@@ -100,16 +97,20 @@ class Audience(Generic[S]):
 
         None if there is a gap before it: what was missed has to be read. It is held until then.
         """
-        position, last = publication.position, self.position
-        if position is None or self.options.retention is None:
+        if self.options.retention is None:
             return True
         if self.is_reading:
-            self._hold(publication)
+            self.held.put(publication, self.options.retention.size)
             return False
+        position, last = publication.position, self.position
+        if position is None:
+            if last is not None:
+                self._let_in(last.offset + 1)
+            return True
         if last is not None:
             if position.epoch != last.epoch or position.offset > last.offset + 1:
                 self.is_reading = True
-                self._hold(publication)
+                self.held.put(publication, self.options.retention.size)
                 return None
             if position.offset <= last.offset:
                 self.duplicates += 1
@@ -117,14 +118,15 @@ class Audience(Generic[S]):
         self.position = position
         if self._waiting:
             self._recent.append(publication)
-            self._cut(self._recent)
+            if len(self._recent) > self.options.retention.size:
+                self._recent.popleft()
         self._let_in(position.offset)
         return True
 
     def begin_reading(self) -> None:
         """Hold what comes from now on: what was published after ``position`` is being read now."""
         self.is_reading = True
-        self._held_before = len(self._held)
+        self.held.begin_reading()
 
     def is_in_epoch_of(self, position: Position) -> bool:
         """Tell if the targets stand in this epoch, or nowhere yet."""
@@ -145,21 +147,22 @@ class Audience(Generic[S]):
         What was held follows: it has to be taken after that, and may show another gap.
         """
         self.is_reading = False
-        held = self._end_hold(missed.position)
-        known = missed.publications
-        if self.position is not None and known is not None:
-            return known + [each for each in held if not _is_in(each, missed.position)], True
         is_first = self.position is None
-        self._begin_after(missed.position, held)
+        known = None if is_first else missed.publications
+        publications, is_all = self.held.end(missed.position, known)
+        if known is not None:
+            return publications, is_all
+        self._begin_after(missed.position, publications)
         if is_first:
             self.start = self.position
-        return held, is_first
+        return publications, is_first
 
     def _begin_after(self, position: Position, held: list[Publication]) -> None:
         """Nothing is known of what came before: go on with what is held, or behind ``position``."""
         epoch, offset = position
         done = 0 if self.position is None else self.position.offset
-        offsets = [_offset(each) for each in held if _epoch(each) == epoch and _offset(each) > done]
+        positions = [each.position for each in held if each.position is not None]
+        offsets = [each.offset for each in positions if each.epoch == epoch and each.offset > done]
         self.position = Position(epoch, max(done, min([offset, *(each - 1 for each in offsets)])))
 
     # Who comes later and has missed something
@@ -202,42 +205,7 @@ class Audience(Generic[S]):
                 del self._joiners[subscriber]
                 self.add(subscriber)
 
-    def _hold(self, publication: Publication) -> None:
-        self._held.append(publication)
-        if self._cut(self._held) and self._held_before:
-            self._held_before -= 1
-
-    def _end_hold(self, position: Position) -> list[Publication]:
-        """Return what was held, if it can be true that all up to ``position`` was read."""
-        before, self._held_before = self._held_before, 0
-        held, self._held = self._held, deque()
-        found = [
-            each for number, each in enumerate(held) if number >= before or _is_in(each, position)
-        ]
-        self.refused += len(held) - len(found)
-        # In their order, and first those that go on from there: so something is always the next.
-        found.sort(key=lambda each: (_epoch(each) != position.epoch, _offset(each)))
-        return found
-
-    def _cut(self, publications: deque[Publication]) -> bool:
-        """Keep as many as the history does; tell if there was one more."""
-        assert self.options.retention is not None
-        is_long = len(publications) > self.options.retention.size
-        if is_long:
-            publications.popleft()
-        return is_long
-
 
 def _offset(publication: Publication) -> int:
     assert publication.position is not None
     return publication.position.offset
-
-
-def _epoch(publication: Publication) -> str:
-    assert publication.position is not None
-    return publication.position.epoch
-
-
-def _is_in(publication: Publication, position: Position) -> bool:
-    """Tell if it is one of those up to ``position``."""
-    return _epoch(publication) == position.epoch and _offset(publication) <= position.offset

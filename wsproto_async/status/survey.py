@@ -100,7 +100,7 @@ class _Survey:
         subscribers = len(audience)
         self._subscriptions += subscribers
         self._duplicates += audience.duplicates
-        self._refused += audience.refused
+        self._refused += audience.held.refused
         self._largest.add(subscribers, audience.name)
 
     def result(self) -> Snapshot:
