@@ -21,6 +21,7 @@ from wsproto_async import (
     Response,
     Topic,
     WebSocket,
+    broadcast,
     run,
 )
 from wsproto_async.pubsub import Kind
@@ -39,7 +40,14 @@ def wrap(publication: Publication) -> str:
     return json.dumps({"kind": "said", "position": str(publication.position), **said})
 
 
-ROOMS = Topic("room:*", history=KEPT, history_age=7 * 86400, presence=True, wrap=wrap)
+def tell_gap(websockets: frozenset[WebSocket], room: str) -> None:
+    """After an outage of the broker nobody knows who has come and left meanwhile."""
+    broadcast(websockets, json.dumps({"kind": "gap"}))
+
+
+ROOMS = Topic(
+    "room:*", history=KEPT, history_age=7 * 86400, presence=True, wrap=wrap, on_gap=tell_gap
+)
 
 
 async def handler(ws: WebSocket) -> None:

@@ -764,6 +764,20 @@ async def test_callbacks_are_called_after_it_is_done() -> None:
         assert seen == [("a", True), ("a", False)]
 
 
+async def test_whoever_is_told_of_the_end_sees_nothing_of_it_left() -> None:
+    seen: list[list[int]] = []
+
+    def on_unsubscribe(ws: WebSocket, name: str) -> None:
+        seen.append([len(here.server.topics.get(topic, ())) for topic in ("a", "b")])
+
+    async with room(2, topics=[Topic("*", on_unsubscribe=on_unsubscribe)]) as here:
+        await here.subscribe("a")
+        await here.subscribe("b")
+        here.websockets[0].abort()
+        await here.websockets[0].wait_closed()
+        assert seen == [[1, 1], [1, 1]]
+
+
 @pytest.mark.parametrize("does", ["unsubscribe", "abort", "close", "publish", "broadcast"])
 async def test_who_is_told_of_the_slow_may_do_anything(does: str) -> None:
     tasks = []

@@ -31,7 +31,12 @@ async def late_room(
 ) -> AsyncIterator[tuple[Room, list[str]]]:
     """A room whose topic has a history of 10 messages; and where gaps are told."""
     gaps: list[str] = []
-    news = Topic("news", **{"history": 10, "on_gap": gaps.append, **topic})
+
+    def on_gap(websockets: frozenset[WebSocket], topic: str) -> None:
+        assert websockets == here.server.topics[topic]
+        gaps.append(topic)
+
+    news = Topic("news", **{"history": 10, "on_gap": on_gap, **topic})
     async with room(count, broker=broker, topics=[news]) as here:
         yield here, gaps
 

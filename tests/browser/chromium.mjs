@@ -53,6 +53,11 @@ export function watch(context) {
   return context;
 }
 
+// Waits until the test says "go on".
+export const goOn = () => new Promise((resolve) => {
+  process.stdin.once("data", () => { process.stdin.pause(); resolve(); }).resume();
+});
+
 export async function open(context, hash = "") {
   const page = await context.newPage();
   await page.goto(url + hash);

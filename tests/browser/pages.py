@@ -102,6 +102,7 @@ class Scenario:
     def __init__(self, example: Example, name: str, folder: Path) -> None:
         self._process = subprocess.Popen(
             ["node", HERE / f"{example.name}.mjs", name, example.url, folder],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -111,6 +112,12 @@ class Scenario:
         """Wait until it says that it has come so far."""
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == f"{word}\n", self._process.communicate()[1]
+
+    def go_on(self) -> None:
+        """Let it go on: it waits for that."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
 
     def seen(self) -> dict[str, Any]:
         """Return what it has seen; no page may see errors, or ask another place for anything."""

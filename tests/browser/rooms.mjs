@@ -1,6 +1,6 @@
 // Drives the page of the rooms in Chromium as its users would; see chromium.mjs.
 
-import { consoleErrors, open, play, shots, url } from "./chromium.mjs";
+import { consoleErrors, goOn, open, play, shots, url } from "./chromium.mjs";
 
 // ---- what a user does and sees ------------------------------------------------------------
 
@@ -172,6 +172,20 @@ const scenarios = {
     await say(pages[1], "after");
     await seen("after");
     return { first: await readLines(pages[0]), second: await readLines(pages[1]) };
+  },
+
+  // Somebody leaves while the broker is away.
+  async brokerAway(context) {
+    const pages = [];
+    for (const name of ["Ada", "Eve", "Grace"]) pages.push(await enter(context, "kitchen", name));
+    const [first, second, third] = pages;
+    for (const page of pages) await waitForPeople(page, ["Ada", "Eve", "Grace"]);
+    console.log("all are there");
+    await goOn();
+    await second.close();
+    console.log("Eve has left");
+    for (const page of [first, third]) await waitForPeople(page, ["Ada", "Grace"]);
+    return { lines: await readLines(first) };
   },
 
   async refused(context) {

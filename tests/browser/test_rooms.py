@@ -94,6 +94,25 @@ def test_several_processes_with_a_broker_that_is_started_anew(tmp_path: Path) ->
     assert seen["second"] == lines
 
 
+def test_who_leaves_while_the_broker_is_away_is_not_shown_any_more(tmp_path: Path) -> None:
+    redis = RedisServer(tmp_path)
+    asyncio.run(redis.start())
+    try:
+        with (
+            running("rooms", "--workers", "2", "--broker", redis.url) as rooms,
+            playing(rooms, "brokerAway", tmp_path) as scenario,
+        ):
+            scenario.wait_for("all are there")
+            redis.kill()
+            scenario.go_on()
+            scenario.wait_for("Eve has left")
+            asyncio.run(redis.start())
+            seen = scenario.seen()
+    finally:
+        redis.kill()
+    assert seen["lines"] == ["Eve came in", "Grace came in"]
+
+
 def test_room_that_cannot_be_is_refused(rooms: Example, tmp_path: Path) -> None:
     seen = play(rooms, "refused", tmp_path)
     assert seen["state"] == "The server refused: no such room or name"

@@ -77,7 +77,7 @@ class Site:
         self._latest[publication.topic, publisher] = float(moment)
         return f"{publication.topic} {line}"
 
-    def _gap(self, topic: str) -> None:
+    def _gap(self, websockets: frozenset[WebSocket], topic: str) -> None:
         self.log[topic].append(GAP)
 
     async def publish(self, topic: str) -> None:

@@ -20,7 +20,7 @@ PROGRAM = """
 import asyncio, json, os, signal, sys
 from wsproto_async import Topic, run
 
-def on_gap(topic):
+def on_gap(websockets, topic):
     sys.stdout.write(f"gap {topic}\\n")  # at once: others write there as well
 
 async def handler(ws):

@@ -175,4 +175,5 @@ class Intake:
         self.gaps += 1
         self._log.info("messages may have been missed: topic %s", one_line(audience.name))
         if audience.options.on_gap is not None:
-            self._delivery.call(audience.options.on_gap, None, audience.name)
+            websockets = self._audiences[audience.name]
+            self._delivery.call(audience.options.on_gap, None, websockets, audience.name)

@@ -260,28 +260,38 @@ class Topics:
         ws = self.audiences.websockets[protocol]
         if not mine:
             protocol.audiences = None
-            del self.audiences.websockets[protocol]
-            self._delivery.forget(ws)
+            self._forget(protocol, ws)
         self._leave(audience, protocol, ws)
+        self._tell_unsubscribed(audience, ws)
 
     def drop(self, protocol: ProtocolCore, ws: WebSocket) -> None:
         """The connection is gone."""
         mine, protocol.audiences = protocol.audiences, None
-        self.audiences.websockets.pop(protocol, None)
-        self._delivery.forget(ws)
-        for audience in (mine or {}).values():
+        if mine is None:
+            return
+        for audience in mine.values():
             self._leave(audience, protocol, ws)
+        self._forget(protocol, ws)
+        for audience in mine.values():
+            self._tell_unsubscribed(audience, ws)
+
+    def _forget(self, protocol: ProtocolCore, ws: WebSocket) -> None:
+        del self.audiences.websockets[protocol]
+        self._delivery.forget(ws)
 
     def _leave(self, audience: LocalAudience, protocol: ProtocolCore, ws: WebSocket) -> None:
-        name, options = audience.name, audience.options
+        name = audience.name
         self._pending.pop((protocol, name), None)
         audience.remove(protocol)
         if audience.members.pop(protocol, None) is not None:
             self._broker.leave(name, ws.id.hex)
         if not len(audience):
             self._intake.end(audience)
-        if options.on_unsubscribe is not None:
-            self._delivery.call(options.on_unsubscribe, ws, name)
+
+    def _tell_unsubscribed(self, audience: LocalAudience, ws: WebSocket) -> None:
+        on_unsubscribe = audience.options.on_unsubscribe
+        if on_unsubscribe is not None:
+            self._delivery.call(on_unsubscribe, ws, audience.name)
 
     # What it is
 

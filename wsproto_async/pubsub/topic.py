@@ -50,9 +50,9 @@ class Topic:
       connection included.
     - ``on_slow(ws, topic, what)``: called each time that ``what``, ``"dropped"`` or ``"closed"``,
       was done about a slow subscriber.
-    - ``on_gap(topic)``: called when subscribers in this process may have missed messages that
-      cannot be had any more, as after an outage of the broker; with ``presence`` after each, since
-      joins and leaves are not kept.
+    - ``on_gap(websockets, topic)``: called when these, the subscribers in this process, may have
+      missed messages that cannot be had any more, as after an outage of the broker; with
+      ``presence`` after each, since joins and leaves are not kept.
 
     Raises TypeError and ValueError for what cannot be.
     """
@@ -71,7 +71,7 @@ class Topic:
         on_subscribe: Callable[[Any, str], None] | None = None,
         on_unsubscribe: Callable[[Any, str], None] | None = None,
         on_slow: Callable[[Any, str, str], None] | None = None,
-        on_gap: Callable[[str], None] | None = None,
+        on_gap: Callable[[frozenset[Any], str], None] | None = None,
     ) -> None:
         if pattern != "*":
             check_topic(pattern.removesuffix("*") if isinstance(pattern, str) else pattern)
