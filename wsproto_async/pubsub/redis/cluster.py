@@ -118,10 +118,11 @@ class Cluster:
     def send(self, commands: Iterable[Command]) -> None:
         """Send commands in this order, or let them fail."""
         owners = self._owners
+        is_holding = bool(self._held)
         for command in commands:
             if self._closed is not None:
                 command.fail(self._closed)
-            elif not self._held.slots or not self._held.put(command):
+            elif not (is_holding and self._held.put(command)):
                 server = owners[command.call.slot] or self._anybody()
                 server.commands.put(command)
 

@@ -108,9 +108,7 @@ class Commands:
         elif self._connection is None or self._is_holding:
             self._waiting.append(command)
         else:
-            command.is_written = True
-            self._written.append(command)
-            self._connection.write(command.pack(self._run))
+            self._write(self._connection, command)
 
     def flush(self) -> None:
         """Let what is written leave before the end of this turn."""

@@ -12,18 +12,18 @@ class Held:
     """By slot: first what a server has had and refused, then what came since; true if any."""
 
     def __init__(self) -> None:
-        self.slots: dict[int, tuple[list[Command], list[Command]]] = {}
+        self._slots: dict[int, tuple[list[Command], list[Command]]] = {}
 
     def __bool__(self) -> bool:
-        return bool(self.slots)
+        return bool(self._slots)
 
     def begin(self, slot: int) -> None:
         """Let what comes for a slot wait."""
-        self.slots.setdefault(slot, ([], []))
+        self._slots.setdefault(slot, ([], []))
 
     def put(self, command: Command) -> bool:
         """Let a command wait if its slot does."""
-        waiting = self.slots.get(command.call.slot)
+        waiting = self._slots.get(command.call.slot)
         if waiting is None:
             return False
         waiting[1].append(command)
@@ -38,9 +38,9 @@ class Held:
             command.fail("no server of the cluster has its slot")
             return
         self.begin(command.call.slot)
-        self.slots[command.call.slot][0].append(command)
+        self._slots[command.call.slot][0].append(command)
 
     def take(self) -> list[Command]:
         """Return all, and let nothing wait any more."""
-        slots, self.slots = self.slots, {}
+        slots, self._slots = self._slots, {}
         return [command for waiting in slots.values() for half in waiting for command in half]
