@@ -20,6 +20,7 @@ from wsproto_async import (
     State,
     Subscription,
     Topic,
+    WebSocket,
 )
 from wsproto_async.aio import intake
 from wsproto_async.pubsub import Publication
