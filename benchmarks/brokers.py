@@ -156,16 +156,18 @@ async def publish_at_a_rate(options: Options, broker: Broker) -> str:
     names = options.names()
     began = time.monotonic()
     published = 0
+    under_way: deque[asyncio.Future[Position | None]] = deque()
     while published < options.messages:
         due = min(int((time.monotonic() - began) * options.rate), options.messages)
         for number in range(published, due):
             payload = STAMP.pack(time.monotonic()) + PAYLOAD[STAMP.size :]
-            last = broker.publish(
-                Publication(names[number % len(names)], payload, False), options.retention(), ""
-            )
+            publication = Publication(names[number % len(names)], payload, False)
+            under_way.append(broker.publish(publication, options.retention(), ""))
         published = due
         await asyncio.sleep(TICK)
-    await last
+        while under_way and under_way[0].done():
+            under_way.popleft().result()
+    await asyncio.gather(*under_way)
     took = clock.read(options.messages)
     await broker.close()
     return took
@@ -214,7 +216,11 @@ def measure(options: Options, cpu: Callable[[], float]) -> None:
         assert receiver.stdout is not None
         receiver.stdout.readline()
         before = cpu()
-        print("published", runner(options)(publish(options)))
+        try:
+            print("published", runner(options)(publish(options)))
+        except BaseException:
+            receiver.kill()  # it would wait for what does not come
+            raise
         print("received ", receiver.stdout.readline().strip())
         print(f"the broker took {(cpu() - before) / options.messages * 1e6:.2f} µs for each")
 
