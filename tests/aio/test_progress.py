@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from raw_peer import BINARY, CLOSE, TEXT, UPGRADE, frame, head, tcp_peer, until, within
 
-from wsproto_async import ConnectionClosedError, State, serve
+from wsproto_async import ConnectionClosedError, State, broadcast, serve
 
 QUICK = 0.1
 STANDS_STILL = b"\x03\xf0frame brought less than 1 KiB in 0.1 s"
@@ -123,6 +123,21 @@ async def test_a_peer_that_takes_little_at_a_time(server_link: Callable) -> None
             taken += await peer.take(4000)
             await asyncio.sleep(0.02)
         assert ws.state is State.OPEN
+
+
+@pytest.mark.one_loop
+async def test_what_a_peer_takes_from_our_kernel_is_progress(server_link: Callable) -> None:
+    """It says that there is room again only when much of what it holds has gone."""
+    async with server_link(send_timeout=1) as (ws, peer):
+        while ws._protocol.send_progress is None:
+            broadcast([ws], bytes(4000))
+            await asyncio.sleep(0)
+        start = time.monotonic()
+        while time.monotonic() - start < 2.5:
+            peer.sock.recv(20_000)
+            await asyncio.sleep(0.1)
+        assert ws.state is State.OPEN
+        assert ws.buffered_amount
 
 
 async def test_no_timeout_for_those_who_take_nothing(server_link: Callable) -> None:

@@ -11,7 +11,7 @@ import pytest
 from raw_peer import BINARY, CLOSE, PING, PONG, TEXT, Frame, frame, until, within
 from recorder import recorded
 
-from wsproto_async import ConnectionClosed, State, WebSocket
+from wsproto_async import ConnectionClosed, State, WebSocket, broadcast
 
 BLOCK = bytes(2**20)  # more than small buffers in the kernel take
 
@@ -309,3 +309,22 @@ async def test_a_shut_gate_does_not_keep_from_receiving(link: Callable) -> None:
         await until(lambda: waiting.done())
         with pytest.raises(ConnectionClosed):
             await waiting
+
+
+async def test_who_reads_again_has_all_of_write_limit_again(server_link: Callable) -> None:
+    async with server_link(small_buffers=True) as (ws, peer):
+        sent = 0
+        for size in (1000, 1):
+            while not ws._protocol.sender.is_gate_shut and (size == 1 or not ws.buffered_amount):
+                broadcast([ws], bytes(size))
+                await asyncio.sleep(0)
+                sent += 1
+        assert ws.buffered_amount < 5000  # there are many writes, not many bytes
+        for _ in range(sent):
+            await peer.read_frame()
+        await until(lambda: not ws.buffered_amount)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.1):
+                while True:
+                    await ws.send(bytes(8000))
+        assert ws.buffered_amount > 2**15

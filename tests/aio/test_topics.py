@@ -764,18 +764,46 @@ async def test_callbacks_are_called_after_it_is_done() -> None:
         assert seen == [("a", True), ("a", False)]
 
 
-async def test_whoever_is_told_of_the_end_sees_nothing_of_it_left() -> None:
-    seen: list[list[int]] = []
+@pytest.mark.parametrize("does", ["unsubscribe", "abort"])
+async def test_whoever_is_told_of_an_end_sees_nothing_of_it_left(does: str) -> None:
+    seen: list[tuple[str, list[int]]] = []
 
-    def on_unsubscribe(ws: WebSocket, name: str) -> None:
-        seen.append([len(here.server.topics.get(topic, ())) for topic in ("a", "b")])
+    def look(what: str) -> None:
+        seen.append((what, [len(here.server.topics.get(name, ())) for name in ("a", "b")]))
 
-    async with room(2, topics=[Topic("*", on_unsubscribe=on_unsubscribe)]) as here:
-        await here.subscribe("a")
-        await here.subscribe("b")
-        here.websockets[0].abort()
-        await here.websockets[0].wait_closed()
-        assert seen == [[1, 1], [1, 1]]
+    def wrap(publication: Publication) -> None:
+        if publication.kind is Kind.LEAVE:
+            look(f"{publication.topic} left")
+
+    topic = Topic(
+        "*", presence=True, wrap=wrap, on_unsubscribe=lambda ws, name: look(f"{name} unsubscribed")
+    )
+    async with room(2, topics=[topic]) as here:
+        for ws in here.websockets:
+            await ws.subscribe("a", member="name")
+            await ws.subscribe("b", member="name")
+        one, _ = here.websockets
+        here.server.publish("a", "text", exclude=one)
+        if does == "unsubscribe":
+            one.unsubscribe("a")
+            assert seen == [("a left", [1, 2]), ("a unsubscribed", [1, 2])]
+        else:
+            one.abort()
+            await one.wait_closed()
+            assert [what for what, _ in seen[:2]] == ["a left", "b left"]
+            assert seen[2:] == [("a unsubscribed", [1, 1]), ("b unsubscribed", [1, 1])]
+            assert here.server._topics._delivery._excluded == {}
+
+
+async def test_who_is_told_of_a_join_may_end_it() -> None:
+    def wrap(publication: Publication) -> None:
+        here.websockets[0].unsubscribe("room")
+
+    async with room(1, topics=[Topic("room", presence=True, wrap=wrap)]) as here:
+        with pytest.raises(InvalidState, match="meanwhile"):
+            here.websockets[0].subscribe("room", member="Ann")
+        assert dict(here.server.topics) == {}
+        assert await here.server.members("room") == {}
 
 
 @pytest.mark.parametrize("does", ["unsubscribe", "abort", "close", "publish", "broadcast"])

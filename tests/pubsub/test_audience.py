@@ -137,15 +137,36 @@ def test_joins_that_came_while_it_was_read_come_behind_its_gap() -> None:
     assert publications[1] is came
 
 
+def test_joins_push_no_message_out() -> None:
+    audience = opened(3)
+    audience.begin_reading()
+    came = [message(1), *(join() for _ in range(5))]
+    for publication in came:
+        audience.take(publication)
+    assert audience.caught_up(missed(0)) == (came, True)
+
+
+def test_what_comes_late_does_not_turn_joins_and_leaves_round() -> None:
+    audience = opened()
+    audience.begin_reading()
+    first, last = join("first"), join("last")
+    for publication in (first, message(5), last, message(2)):
+        audience.take(publication)
+    publications, _ = audience.caught_up(missed(4, 1, 2, 3, 4))
+    assert publications[1:3] == [first, last]
+    assert offsets(publications) == [1, 2, 3, 4, 5]
+
+
 def test_joins_for_which_there_is_no_room_are_a_gap() -> None:
     audience = opened(2)
-    assert audience.take(message(4)) is None
     audience.begin_reading()
-    for publication in (join(), join(), message(5)):
-        audience.take(publication)
-    assert audience.caught_up(missed(5, 3, 4, 5))[1] is False
+    for number in range(1001):
+        audience.take(join(str(number)))
+    publications, is_all = audience.caught_up(missed(0))
+    assert [each.payload for each in publications] == [b"%d" % number for number in range(1000)]
+    assert not is_all
     audience.begin_reading()
-    assert audience.caught_up(missed(5))[1] is True
+    assert audience.caught_up(missed(0)) == ([], True)
 
 
 def test_what_was_missed_comes_before_what_is_held() -> None:

@@ -90,7 +90,7 @@ class Intake:
             return  # the last subscriber has just left
         if self._delivery.fanout.pending > MAX_PENDING:
             self.refused += 1
-            if audience.options.retention is None:
+            if audience.options.retention is None or publication.position is None:
                 self._gap(audience)
             elif audience.is_reading:
                 audience.has_dropped = True
@@ -131,6 +131,8 @@ class Intake:
 
     def _catch_up(self, audience: LocalAudience, settles: bool = False) -> None:
         """Read what all subscribers have missed, with ``settles`` after what waits for them."""
+        if not self._is_here(audience):
+            return  # who was told of a gap has unsubscribed
         audience.begin_reading()
         if audience.reading is not None:
             audience.reading.cancel()
@@ -140,7 +142,7 @@ class Intake:
         assert audience.options.retention is not None
         if settles:
             await self._delivery.fanout.settle()
-        while True:
+        while self._is_here(audience):  # who was told of a gap may have unsubscribed
             audience.begin_reading()
             try:
                 missed = await self._broker.read(
@@ -151,13 +153,13 @@ class Intake:
                 await asyncio.sleep(_AGAIN)
                 continue
             if not audience.begin_epoch(missed.position):
-                break
+                audience.reading = None
+                self._caught_up(audience, missed)
+                return
             self._gap(audience)  # whatever was published last in the epoch before
-        audience.reading = None
-        self._caught_up(audience, missed)
 
     def _caught_up(self, audience: LocalAudience, missed: Missed) -> None:
-        if self._audiences.by_name.get(audience.name) is not audience:
+        if not self._is_here(audience):
             return  # the last subscriber has left meanwhile
         publications, is_all = audience.caught_up(missed)
         if not is_all:
@@ -177,3 +179,7 @@ class Intake:
         if audience.options.on_gap is not None:
             websockets = self._audiences[audience.name]
             self._delivery.call(audience.options.on_gap, None, websockets, audience.name)
+
+    def _is_here(self, audience: LocalAudience) -> bool:
+        """Tell if it has subscribers, still."""
+        return self._audiences.by_name.get(audience.name) is audience

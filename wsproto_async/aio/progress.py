@@ -6,10 +6,19 @@ loop gets a turn to do what is pending: it may have been the loop that stood sti
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from ..sansio.state import OPEN
 from .log import who
+
+try:
+    from fcntl import ioctl
+    from termios import TIOCOUTQ
+except ImportError:  # not on Windows
+    ioctl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from .protocol import ProtocolCore
@@ -18,6 +27,7 @@ __all__ = ["FrameProgress", "SendProgress"]
 
 _LEAST_OF_FRAME: Final = 1024  # bytes in each ``frame_timeout``
 _MUCH: Final = 2**40
+_INT: Final = Struct("i")
 
 
 class _Progress:
@@ -103,7 +113,7 @@ class FrameProgress(_Progress):
 
 
 class SendProgress(_Progress):
-    """A peer for which more than ``write_limit`` waits takes some in each ``send_timeout``."""
+    """A peer whose gate is shut takes some in each ``send_timeout``, if only from our kernel."""
 
     __slots__ = ()
 
@@ -111,13 +121,14 @@ class SendProgress(_Progress):
 
     def __init__(self, protocol: ProtocolCore, timeout: float) -> None:
         # The transport has a write under way: where that ends is to be seen in the next tick.
-        super().__init__(protocol, timeout, -1, 0)
+        super().__init__(protocol, timeout, -_MUCH, 0)
 
     def position(self) -> int | None:
         sender = self._protocol.sender
         if not sender.is_gate_shut:
             return None
-        return sender.bytes_sent - self._protocol.transport.get_write_buffer_size()
+        transport = self._protocol.transport
+        return sender.bytes_sent - transport.get_write_buffer_size() - _in_kernel(transport)
 
     def end(self) -> None:
         self._protocol.send_progress = None
@@ -126,3 +137,13 @@ class SendProgress(_Progress):
         protocol = self._protocol
         protocol.settings.log.info("took nothing: %s for %g s", who(protocol), self._timeout)
         protocol.abort()
+
+
+def _in_kernel(transport: asyncio.Transport) -> int:
+    """Return how many bytes our kernel has for the peer's; 0 where it does not tell."""
+    sock = transport.get_extra_info("socket")
+    if ioctl is not None and sock is not None:
+        with suppress(OSError):
+            size: int = _INT.unpack(ioctl(sock.fileno(), TIOCOUTQ, bytes(_INT.size)))[0]
+            return size
+    return 0

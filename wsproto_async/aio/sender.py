@@ -25,8 +25,8 @@ _CORK_LIMIT: Final = 65536  # bytes of replies that may wait for each other
 _LONG_ON_AVERAGE: Final = 8192  # bytes of a piece, from where on joining costs more
 _TURN_BUDGET: Final = 65536  # bytes, with 4 KiB for each write, without a pause
 _WRITE_COST: Final = 4096
-_FEW_WRITES: Final = 8
-_MAX_WRITES: Final = _FEW_WRITES + _TURN_BUDGET // _WRITE_COST  # that may wait in the transport
+_FEW_WRITES: Final = 8  # after which the transport is asked if it has sent them
+_MAX_WRITES: Final = 24  # that may wait in it
 _OUTBOX_FACTOR: Final = 16  # times write_limit may wait for a peer that nobody waits for
 
 

@@ -106,14 +106,14 @@ class serve:
     - ``close_timeout``: seconds from the beginning of the end until the connection is gone, 10.
     - ``ping_interval``, ``ping_timeout``: seconds between pings, 20, and to wait for any sign of
       life after one, 20.
-    - ``send_timeout``: seconds in which a peer for which more than ``write_limit`` waits has to
-      take some of it, 20, or the connection is aborted.
+    - ``send_timeout``: seconds in which a peer that ``send`` waits for has to take some of what was
+      sent, 20, or the connection is aborted.
     - ``frame_timeout``: seconds in which a frame that has begun has to bring 1 KiB or its end, 20,
       or the connection is closed with 1008.
     - ``max_size``: bytes in a message, 1 MiB; ``max_fragments``: frames in a message, 16,384.
     - ``read_limit``: bytes of messages that wait for ``recv`` before the peer has to wait,
       256 KiB, at least 4; ``write_limit``: bytes that wait for the peer before ``send`` has to,
-      64 KiB.
+      64 KiB, or more than 24 writes, however small.
     - ``max_handshakes``: connections that have not sent their request yet, 1,000; for one more the
       one that has waited longest gets a 503.
     - ``max_connections``: open connections, and requests that are being answered, 65,536; more get

@@ -24,7 +24,6 @@ cdef class TLSCore(StreamProtocol):
     cdef readonly object opened
     cdef bint _is_open
     cdef bint _is_paused
-    cdef bint _is_writing_paused
     cdef bint _is_going_on
     cdef bint _is_ended
     cdef bint _is_closing

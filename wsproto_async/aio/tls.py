@@ -43,7 +43,6 @@ class TLSCore(StreamProtocol):
         "_is_going_on",
         "_is_open",
         "_is_paused",
-        "_is_writing_paused",
         "_missing",
         "_outgoing",
         "_protocol",
@@ -83,7 +82,6 @@ class TLSCore(StreamProtocol):
         self._error: Exception | None = None
         self._is_open = False
         self._is_paused = False
-        self._is_writing_paused = False
         self._is_going_on = False
         self._is_ended = False
         self._is_closing = False
@@ -131,12 +129,10 @@ class TLSCore(StreamProtocol):
             protocol.connection_lost(error)
 
     def pause_writing(self) -> None:
-        self._is_writing_paused = True
         if self._protocol is not None:
             self._protocol.pause_writing()
 
     def resume_writing(self) -> None:
-        self._is_writing_paused = False
         if self._protocol is not None:
             self._send()
             self._protocol.resume_writing()
@@ -297,8 +293,11 @@ class TLSCore(StreamProtocol):
             self._transport.write(self._outgoing.read())
 
     def _answer(self) -> None:
-        """Send what OpenSSL says to what has been read, as long as the peer reads it."""
-        if not self._is_writing_paused:
+        """Send what OpenSSL says to what has been read, as long as the peer reads it.
+
+        New keys may also wait for what is sent next (RFC 8446 4.6.3).
+        """
+        if not self._transport.get_write_buffer_size():
             self._send()
         elif self._outgoing.pending > _MAX_ANSWERS:
             self.abort()

@@ -148,6 +148,8 @@ class Topics:
         if member is not None:
             audience.members[protocol] = member
             self._broker.enter(name, ws.id.hex, member)
+            if protocol.audiences is None or protocol.audiences.get(name) is not audience:
+                raise InvalidState(f"unsubscribed from {name} meanwhile")  # by who was told of it
         done = self._subscribed(audience, protocol, since, last)
         if options.on_subscribe is not None:
             self._delivery.call(options.on_subscribe, ws, name)

@@ -124,7 +124,7 @@ class WebSocketCore:
         in its middle, cancelling included, closes the connection with 1011, since half a message
         cannot be taken back.
 
-        Waits while more than ``write_limit`` bytes, or 24 writes, are waiting for the peer. Raises
+        Waits while more than ``write_limit`` bytes, or 24 writes, wait for the peer. Raises
         ConnectionClosed, TypeError for other types, UnicodeError for text that is not UTF-8: then
         nothing has been sent, nor if the call is cancelled.
         """

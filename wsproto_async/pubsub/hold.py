@@ -11,8 +11,9 @@ from .publication import Position, Publication
 
 __all__ = ["Hold"]
 
-Place = tuple[bool, float, bool]  # in another epoch, offset, the message itself
-_LAST: Final[Place] = (True, inf, False)
+_MAX_CHANGES: Final = 1000
+
+Place = tuple[bool, float]  # in another epoch, offset
 
 
 class Hold:
@@ -21,25 +22,32 @@ class Hold:
     ``refused`` counts what came and is in no history, and is dropped.
     """
 
-    __slots__ = ("_before", "_is_change_lost", "_publications", "refused")
+    __slots__ = ("_before", "_changes", "_count", "_is_change_lost", "_messages", "refused")
 
     def __init__(self) -> None:
-        self._publications: deque[Publication] = deque()
-        self._before = 0  # how many of these came before the reading began
-        self._is_change_lost = False  # a join or a leave, for which there was no room
+        self._messages: deque[tuple[int, Publication]] = deque()  # as they came
+        self._changes: list[tuple[int, Publication]] = []  # joins and leaves
+        self._count = 0
+        self._before = 0  # how many came before the reading began
+        self._is_change_lost = False  # there was no room for it
         self.refused = 0
 
     def put(self, publication: Publication, most: int) -> None:
-        """Hold a publication, and not more than ``most``: so many does the history keep."""
-        self._publications.append(publication)
-        if len(self._publications) > most:
-            dropped = self._publications.popleft()
-            self._before = max(self._before - 1, 0)
-            self._is_change_lost |= dropped.position is None
+        """Hold a publication, and not more than ``most`` messages: so many a history keeps."""
+        self._count += 1
+        if publication.position is None:
+            if len(self._changes) < _MAX_CHANGES:
+                self._changes.append((self._count, publication))
+            else:
+                self._is_change_lost = True
+            return
+        self._messages.append((self._count, publication))
+        if len(self._messages) > most:
+            self._messages.popleft()
 
     def begin_reading(self) -> None:
         """What is read from now on has all that was published before."""
-        self._before = len(self._publications)
+        self._before = self._count
 
     def end(
         self, position: Position, known: list[Publication] | None
@@ -49,19 +57,16 @@ class Hold:
         All up to ``position`` was read. What goes on from there stands before other epochs, so
         that something is always the next.
         """
-        held, self._publications = self._publications, deque()
-        before, self._before = self._before, 0
-        is_change_lost, self._is_change_lost = self._is_change_lost, False
-        place = _LAST
         found: list[tuple[Place, Publication]] = []
-        while held:
-            publication = held.pop()
+        behind: Place = (True, inf)
+        for number, publication in sorted([*self._messages, *self._changes], reverse=True):
             if publication.position is None:
-                found.append(((*place[:2], False), publication))
+                found.append((behind, publication))
                 continue
             place = _place(publication.position, position)
-            is_known = place <= (False, position.offset, True)
-            if len(held) < before and not is_known:
+            behind = min(behind, place)  # whatever comes late, no leave stands before its join
+            is_known = place <= (False, position.offset)
+            if number <= self._before and not is_known:
                 self.refused += 1
             elif known is None or not is_known:
                 found.append((place, publication))
@@ -70,8 +75,13 @@ class Hold:
             assert publication.position is not None
             found.append((_place(publication.position, position), publication))
         found.sort(key=itemgetter(0))
-        return [publication for _, publication in found], not is_change_lost
+        is_all = not self._is_change_lost
+        self._messages.clear()
+        self._changes.clear()
+        self._is_change_lost = False
+        self._before = self._count
+        return [publication for _, publication in found], is_all
 
 
 def _place(position: Position, upto: Position) -> Place:
-    return position.epoch != upto.epoch, position.offset, True
+    return position.epoch != upto.epoch, position.offset
