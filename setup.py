@@ -30,6 +30,7 @@ SOURCES = [
     "aio/inbox.pyx",
     "aio/prepared.py",
     "aio/protocol.py",
+    "aio/publishing.py",
     "aio/record.py",
     "aio/sender.py",
     "aio/shared.py",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..pubsub.audience import Audience
 from ..pubsub.publication import Publication
-from ..pubsub.topic import Topic
+from ..pubsub.topic import Topic, check_topic
 from .outbox import Policy
 
 if TYPE_CHECKING:
@@ -58,10 +58,11 @@ class Audiences(Mapping[str, "frozenset[WebSocket]"]):
         self.websockets: dict[ProtocolCore, WebSocket] = {}
 
     def options(self, name: str) -> Topic:
-        """Return what holds for a topic."""
+        """Return what holds for a topic. Raises ValueError or TypeError if it cannot be one."""
         audience = self.by_name.get(name)
         if audience is not None:
             return audience.options
+        check_topic(name)
         return next(each for each in self._rules if each.matches(name))
 
     def __getitem__(self, name: str) -> frozenset[WebSocket]:

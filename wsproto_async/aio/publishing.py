@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Generator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from ..codec.opcodes import OP_TEXT
 from ..pubsub.broker import MAX_PAYLOAD, Broker
 from ..pubsub.futures import fail
 from ..pubsub.publication import Position, Publication
-from ..pubsub.topic import Slow, check_key, check_slow, check_topic
+from ..pubsub.topic import Slow, check_key, check_slow
 from .audiences import Audiences
 from .data import Data, encode_data
 from .delivery import Delivery
@@ -28,8 +29,18 @@ _IN_A_ROW: Final = 32  # messages whose publishers may await them without a turn
 class Publisher:
     """Publishes for a server; ``published`` counts messages."""
 
+    __slots__ = (
+        "_broker",
+        "_delivery",
+        "_in_a_row",
+        "_loop",
+        "_options",
+        "_thread",
+        "published",
+    )
+
     def __init__(self, audiences: Audiences, broker: Broker, delivery: Delivery) -> None:
-        self._audiences = audiences
+        self._options = lru_cache(maxsize=4096)(audiences.options)
         self._broker = broker
         self._delivery = delivery
         self._loop = asyncio.get_running_loop()
@@ -54,8 +65,7 @@ class Publisher:
                 "called from another thread than the server's: "
                 "see asyncio.run_coroutine_threadsafe() and loop.call_soon_threadsafe()"
             )
-        if name not in self._audiences.by_name:
-            check_topic(name)
+        options = self._options(name)
         opcode, payload = encode_data(message, text)
         if len(payload) > MAX_PAYLOAD:
             raise ValueError(f"a message of {len(payload)} bytes is too large to publish")
@@ -65,21 +75,17 @@ class Publisher:
             check_key("key", key)
         if idempotency_key != "":
             check_key("idempotency_key", idempotency_key)
-        publication = Publication(
-            name,
-            payload,
-            opcode == OP_TEXT,
-            key=key,
-            slow=slow,
-            compress=compress,
-            exclude=b"" if exclude is None else self._delivery.exclude(exclude),
-        )
+        publication = Publication(name, payload, opcode == OP_TEXT)
+        publication.key = key
+        publication.slow = slow
+        publication.compress = compress
+        if exclude is not None:
+            publication.exclude = self._delivery.exclude(exclude)
         if self._delivery.fanout.pending > MAX_PENDING:
             done: asyncio.Future[Position | None] = self._loop.create_future()
             fail(done, "too much waits for its subscribers")
             return done
         self.published += 1
-        options = self._audiences.options(name)
         done = self._broker.publish(publication, options.retention, idempotency_key)
         return _Publishing(done, self, name, slow or options.slow)
 

@@ -112,7 +112,7 @@ class Topics:
         """See ``WebSocket.subscribe``."""
         protocol = ws._protocol
         protocol.sender.check_thread()
-        check_topic(name)
+        options = self.audiences.options(name)
         if member is not None:
             check_key("member", member)
         if isinstance(since, str):
@@ -128,7 +128,6 @@ class Topics:
         if self._max_subscriptions is not None and len(mine) >= self._max_subscriptions:
             raise InvalidState(f"a connection may have {self._max_subscriptions} subscriptions")
         audience = self.audiences.by_name.get(name)
-        options = self.audiences.options(name)
         reads = since is not None or last > 0
         if reads and options.retention is None:
             raise InvalidState(f"{name} has no history: a Topic with history has one")
