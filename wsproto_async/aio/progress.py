@@ -143,7 +143,7 @@ def _in_kernel(transport: asyncio.Transport) -> int:
     """Return how many bytes our kernel has for the peer's; 0 where it does not tell."""
     sock = transport.get_extra_info("socket")
     if ioctl is not None and sock is not None:
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # of another kind, or closed
             size: int = _INT.unpack(ioctl(sock.fileno(), TIOCOUTQ, bytes(_INT.size)))[0]
             return size
     return 0
