@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -71,6 +72,20 @@ async def lose(hub: HubProcess, *processes: Process) -> None:
     for process in processes:
         await process.told("lost")
     await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_who_gives_up_connecting_leaves_nothing(hub: HubProcess, turns: int) -> None:
+    recorder = Recorder()
+    starting = asyncio.create_task(HubBroker(hub.path).start(recorder))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    starting.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await starting
+    for _ in range(5):  # what would be logged is logged by then
+        await asyncio.sleep(0)
+    assert recorder.events == []
 
 
 # -- The hub ends ---------------------------------------------------------------------------------

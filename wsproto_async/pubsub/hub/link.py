@@ -66,11 +66,12 @@ class Link:
             begun = loop.time()
             try:
                 _, connection = await loop.create_unix_connection(
-                    lambda: Connection(self._owner, self._hello), self._path
+                    lambda: Connection(self._owner), self._path
                 )
             except OSError as exc:
                 self.error = str(exc)
             else:
+                connection.write(self._hello)  # not earlier: uvloop does not tell if it gives up
                 try:
                     self.error = await asyncio.shield(connection.ended)
                 finally:
@@ -84,16 +85,11 @@ class Link:
 class Connection(BrokerConnection):
     """A connection to the hub; before its welcome it does not count."""
 
-    def __init__(self, owner: Owner, hello: bytes) -> None:
+    def __init__(self, owner: Owner) -> None:
         super().__init__("the hub")
         self._owner = owner
-        self._hello = hello
         self._reader = FrameReader()
         self._is_linked = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self.write(self._hello)
 
     def data_received(self, data: bytes) -> None:
         self.heard()
