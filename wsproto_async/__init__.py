@@ -30,6 +30,7 @@ from .exceptions import (
     InvalidUpgrade,
     ProtocolError,
     ProxyError,
+    TopicRefused,
     WebSocketError,
 )
 from .extensions.permessage_deflate import PerMessageDeflate
@@ -73,6 +74,7 @@ __all__ = [
     "State",
     "Subscription",
     "Topic",
+    "TopicRefused",
     "TopicStats",
     "WebSocket",
     "WebSocketError",

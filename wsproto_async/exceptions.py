@@ -17,6 +17,7 @@
      ├── ProtocolError                  the peer broke RFC 6455; .code is the close code to send
      ├── ConcurrencyError               two calls that exclude each other
      ├── InvalidState                   the call does not fit the connection's state
+     ├── TopicRefused                   no topic can be so, or no more; .code is 1008
      ├── BrokerError                    the broker of topics did not do what it was asked for
      └── ConnectionClosed               .code .reason .received .sent
           ├── ConnectionClosedOK        closed with 1000 or 1001
@@ -56,6 +57,7 @@ __all__ = [
     "InvalidUpgrade",
     "ProtocolError",
     "ProxyError",
+    "TopicRefused",
     "WebSocketError",
 ]
 
@@ -160,6 +162,18 @@ class ConcurrencyError(WebSocketError):
 
 class InvalidState(WebSocketError):
     """The call does not fit the state that the connection is in."""
+
+
+class TopicRefused(WebSocketError, ValueError):
+    """What was asked for of a topic cannot be, or not by this connection.
+
+    Its name, a key or a member's name cannot be, it has been subscribed to already, or there would
+    be more subscriptions or topics than there may be. Such wishes come from peers mostly: if a
+    handler raises this, the connection is closed with ``code``, 1008, and nothing is logged as an
+    error.
+    """
+
+    code = 1008
 
 
 class BrokerError(WebSocketError):

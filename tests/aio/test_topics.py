@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import threading
 import tracemalloc
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from raw_peer import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, RawPeer, frame, until
+from raw_peer import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    Frame,
+    RawPeer,
+    frame,
+    raw_peer,
+    until,
+)
 from room import Room, read, read_payloads, read_to_close, room, turns
 
 from wsproto_async import (
@@ -20,6 +33,7 @@ from wsproto_async import (
     Position,
     State,
     Topic,
+    TopicRefused,
     WebSocket,
     broadcast,
     connect,
@@ -86,7 +100,7 @@ async def test_it_begins_at_once_and_does_not_have_to_be_awaited() -> None:
 async def test_nobody_subscribes_twice() -> None:
     async with room(2) as here:
         await here.subscribe("news")
-        with pytest.raises(InvalidState, match="subscribed to news already"):
+        with pytest.raises(TopicRefused, match="subscribed to news already"):
             here.websockets[0].subscribe("news")
         here.server.publish("news", "once")
         here.server.publish("news", "next")
@@ -98,7 +112,7 @@ async def test_one_connection_has_so_many_subscriptions() -> None:
         ws, other = here.websockets
         ws.subscribe("a")
         ws.subscribe("b")
-        with pytest.raises(InvalidState, match="may have 2 subscriptions"):
+        with pytest.raises(TopicRefused, match="may have 2 subscriptions"):
             ws.subscribe("c")
         assert "c" not in here.server.topics
         ws.unsubscribe("a")
@@ -112,7 +126,7 @@ async def test_a_process_has_so_many_topics() -> None:
         ws.subscribe("a")
         ws.subscribe("b")
         for each in (ws, other):
-            with pytest.raises(InvalidState, match="may have 2 topics"):
+            with pytest.raises(TopicRefused, match="may have 2 topics"):
                 each.subscribe("c")
         assert other.topics == frozenset()
         other.subscribe("a")
@@ -121,12 +135,46 @@ async def test_a_process_has_so_many_topics() -> None:
         assert set(here.server.topics) == {"a", "c"}
 
 
+@pytest.mark.parametrize("is_group", [False, True])
+@pytest.mark.parametrize(
+    "wishes",
+    [[""], ["*"], ["a" * 2**19], ["a", "a"], ["a", "b", "c"], ["\ud800"], ["a", "b" * 256]],
+    ids=lambda wishes: f"{len(wishes)} of {len(wishes[-1])}",
+)
+async def test_what_peers_want_of_topics_closes_with_1008(
+    wishes: list[str], is_group: bool
+) -> None:
+    """N24, and it is no failure of the handler's: that would be an error in the log."""
+
+    async def handler(ws: WebSocket) -> None:
+        async def subscribe() -> None:
+            async for message in ws:
+                topic, member = json.loads(message)
+                await ws.subscribe(topic, member=member)
+
+        if not is_group:
+            await subscribe()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(subscribe())
+
+    async with (
+        serve(handler, 0, topics=[Topic("*", presence=True)], max_subscriptions=2) as server,
+        raw_peer(server.port) as peer,
+    ):
+        for wish in wishes:
+            is_member = len(wish) == 256
+            topic, member = ("room", wish) if is_member else (wish, "Ann")
+            await peer.send(frame(TEXT, json.dumps([topic, member]).encode()))
+        close = await peer.read_close()
+        assert close.payload == b"\x03\xf0topic refused"
+
+
 @pytest.mark.parametrize("name", ["", "*", "a" * 256, "a\n", None, 1], ids=repr)
 async def test_what_names_no_topic(name: Any) -> None:
     async with room(1) as here:
-        with pytest.raises((ValueError, TypeError)):
+        with pytest.raises((TopicRefused, TypeError)):
             here.websockets[0].subscribe(name)
-        with pytest.raises((ValueError, TypeError)):
+        with pytest.raises((TopicRefused, TypeError)):
             here.server.publish(name, "nothing")
         with pytest.raises((ValueError, TypeError)):
             here.server.members(name)

@@ -58,7 +58,7 @@ class Audiences(Mapping[str, "frozenset[WebSocket]"]):
         self.websockets: dict[ProtocolCore, WebSocket] = {}
 
     def options(self, name: str) -> Topic:
-        """Return what holds for a topic. Raises ValueError or TypeError if it cannot be one."""
+        """Return what holds for a topic. Raises TopicRefused or TypeError if it cannot be one."""
         audience = self.by_name.get(name)
         if audience is not None:
             return audience.options

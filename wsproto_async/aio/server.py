@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 from ..codec.close import encode_close
-from ..exceptions import ConnectionClosed, HandshakeError, InvalidHeader, InvalidState
+from ..exceptions import ConnectionClosed, HandshakeError, InvalidHeader, InvalidState, TopicRefused
 from ..handshake.forwarded import TrustedProxies
 from ..handshake.http11 import Request, Response
 from ..handshake.server import refusal
@@ -28,7 +28,7 @@ from .bind import set_user_timeout
 from .clock import clock_of
 from .data import Data
 from .flow import Waiters
-from .log import who
+from .log import one_line, who
 from .probes import Probes
 from .protocol import ProtocolCore, WebSocketProtocol
 from .record import Record, ServerStats
@@ -39,7 +39,7 @@ from .topics import Topics
 from .upgrade import Hooks, answer, ask_hooks
 from .websocket import WebSocket
 
-__all__ = ["Handler", "Server", "is_closed_error"]
+__all__ = ["Handler", "Server", "is_failure"]
 
 Handler = Callable[[WebSocket], Awaitable[None]]
 
@@ -453,7 +453,7 @@ class Server:
                 site = None
         if not await self._open(protocol, ws, site):
             return
-        code = 1011
+        code, reason = 1011, ""
         try:
             handling = self._handler(ws) if site is None else site.handle(ws)
             if not isawaitable(handling):
@@ -464,12 +464,14 @@ class Server:
             code = 1001
             raise
         except Exception as exc:
-            # A handler may leave it to us that its connection was closed.
-            if ws.state is OPEN or not is_closed_error(exc):
+            if is_failure(ws, exc):
                 self._log.exception("connection handler failed", who(protocol), exc)
+            elif ws.state is OPEN:
+                code, reason = TopicRefused.code, "topic refused"
+                self._log.info("topic refused: %s: %s", who(protocol), one_line(exc))
         finally:
             protocol.is_closed_by_user = True
-            protocol.close(code, "")
+            protocol.close(code, reason)
         await protocol.wait_lost()
 
     async def _open(self, protocol: ProtocolCore, ws: WebSocket, site: Site | None) -> bool:
@@ -532,8 +534,18 @@ def _unavailable(why: str) -> HandshakeError:
     return HandshakeError(why, status=503, headers=[("Retry-After", "5")])
 
 
-def is_closed_error(exc: Exception) -> bool:
-    """Tell if what a handler raised says no more than that its connection was closed."""
+def is_failure(ws: WebSocket, exc: Exception) -> bool:
+    """Tell if what a handler raised is its own fault.
+
+    It may leave it to us that its connection was closed, or that its peer wanted a topic that
+    cannot be.
+    """
+    if _is_only(exc, TopicRefused):
+        return False
+    return ws.state is OPEN or not _is_only(exc, ConnectionClosed)
+
+
+def _is_only(exc: Exception, kind: type[Exception]) -> bool:
     if isinstance(exc, ExceptionGroup):
-        return exc.split(ConnectionClosed)[1] is None
-    return isinstance(exc, ConnectionClosed)
+        return exc.split(kind)[1] is None
+    return isinstance(exc, kind)

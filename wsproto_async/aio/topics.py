@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..exceptions import InvalidState
+from ..exceptions import InvalidState, TopicRefused
 from ..pubsub.broker import Broker, Missed
 from ..pubsub.futures import Tasks, has_succeeded
 from ..pubsub.publication import Position
@@ -124,9 +124,9 @@ class Topics:
         protocol.connection.check_open()
         mine = {} if protocol.audiences is None else protocol.audiences
         if name in mine:
-            raise InvalidState(f"subscribed to {name} already")
+            raise TopicRefused(f"subscribed to {name} already")
         if self._max_subscriptions is not None and len(mine) >= self._max_subscriptions:
-            raise InvalidState(f"a connection may have {self._max_subscriptions} subscriptions")
+            raise TopicRefused(f"a connection may have {self._max_subscriptions} subscriptions")
         audience = self.audiences.by_name.get(name)
         reads = since is not None or last > 0
         if reads and options.retention is None:
@@ -135,7 +135,7 @@ class Topics:
             raise InvalidState(f"{name} has no members: a Topic with presence has them")
         if audience is None:
             if self._max_topics is not None and len(self.audiences) >= self._max_topics:
-                raise InvalidState(f"a process may have {self._max_topics} topics")
+                raise TopicRefused(f"a process may have {self._max_topics} topics")
             audience = self._intake.begin(name, options)
         protocol.audiences = mine
         mine[name] = audience

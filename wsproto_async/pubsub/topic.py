@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Final, Literal, get_args
 
+from ..exceptions import TopicRefused
 from .broker import Retention
 from .publication import Publication
 
@@ -105,7 +106,7 @@ class Topic:
 
 
 def check_topic(name: str) -> None:
-    """Raise ValueError unless ``name`` can name a topic, TypeError if it is no string.
+    """Raise TopicRefused unless ``name`` can name a topic, TypeError if it is no string.
 
     It has 1 to 255 bytes of UTF-8, all characters can be printed, and none is ``*``.
     """
@@ -113,15 +114,19 @@ def check_topic(name: str) -> None:
         raise TypeError(f"a topic must be a str, not {type(name).__name__}")
     # Printable rules lone surrogates out, which cannot be encoded.
     if not name or "*" in name or not name.isprintable() or len(name.encode()) > _MAX_NAME:
-        raise ValueError(f"no name for a topic: {name[:_MAX_NAME]!r}")
+        raise TopicRefused(f"no name for a topic: {name[:_MAX_NAME]!r}")
 
 
 def check_key(name: str, key: str) -> None:
-    """Raise ValueError unless ``key`` has at most 255 bytes of UTF-8, TypeError if it is none."""
+    """Raise TopicRefused unless ``key`` has at most 255 bytes of UTF-8, TypeError if it is none."""
     if not isinstance(key, str):
         raise TypeError(f"{name} must be a str, not {type(key).__name__}")
-    if len(key.encode()) > _MAX_NAME:
-        raise ValueError(f"{name} must have at most {_MAX_NAME} bytes of UTF-8")
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError as exc:
+        raise TopicRefused(f"{name} must be UTF-8: {exc}") from None
+    if size > _MAX_NAME:
+        raise TopicRefused(f"{name} must have at most {_MAX_NAME} bytes of UTF-8")
 
 
 def check_slow(slow: str) -> None:

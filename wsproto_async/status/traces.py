@@ -15,9 +15,8 @@ from opentelemetry import propagate, trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
 from opentelemetry.util.types import AttributeValue
 
-from ..aio.server import is_closed_error
+from ..aio.server import is_failure
 from ..aio.websocket import WebSocket
-from ..sansio.state import OPEN
 
 __all__ = ["traced"]
 
@@ -58,7 +57,7 @@ def traced(
             try:
                 await handler(ws)
             except Exception as exc:
-                if ws.state is OPEN or not is_closed_error(exc):
+                if is_failure(ws, exc):
                     span.record_exception(exc)
                     ending.fail(type(exc).__qualname__, f"{type(exc).__name__}: {exc}")
                 raise

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from ..aio.server import Handler, is_closed_error
+from ..aio.server import Handler, is_failure
 from ..aio.websocket import WebSocket
-from ..sansio.state import State
 
 __all__ = ["Failures"]
 
@@ -24,7 +23,7 @@ class Failures:
             try:
                 await handler(ws)
             except Exception as exc:
-                if ws.state is State.OPEN or not is_closed_error(exc):
+                if is_failure(ws, exc):
                     self._found.append(exc)
                 raise
 
