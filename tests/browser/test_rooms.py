@@ -21,6 +21,14 @@ def rooms() -> Iterator[Example]:
         yield example
 
 
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path)
+    asyncio.run(server.start())
+    yield server
+    server.kill()
+
+
 def test_two_pages_in_a_room(rooms: Example, tmp_path: Path) -> None:
     seen = play(rooms, "twoPages", tmp_path)
     said = ["Ada hello <img src=nowhere>", "Grace hello yourself"]
@@ -75,41 +83,35 @@ def test_server_that_is_started_anew_has_forgotten_and_the_page_says_so(
     assert seen["lines"] == ["Ada before", GAP, "Ada while it was away"]
 
 
-def test_several_processes_with_a_broker_that_is_started_anew(tmp_path: Path) -> None:
-    redis = RedisServer(tmp_path)
-    asyncio.run(redis.start())
-    try:
-        with (
-            running("rooms", "--workers", "4", "--broker", redis.url) as rooms,
-            playing(rooms, "brokerRestarted", tmp_path) as scenario,
-        ):
-            scenario.wait_for("said")
-            redis.kill()
-            asyncio.run(redis.start())
-            seen = scenario.seen()
-    finally:
+def test_several_processes_with_a_broker_that_is_started_anew(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    with (
+        running("rooms", "--workers", "4", "--broker", redis.url) as rooms,
+        playing(rooms, "brokerRestarted", tmp_path) as scenario,
+    ):
+        scenario.wait_for("said")
         redis.kill()
+        asyncio.run(redis.start())
+        seen = scenario.seen()
     lines = ["Ada before", GAP, "Ada while it was away", "Grace after"]
     assert seen["first"] == ["Grace came in", *lines]
     assert seen["second"] == lines
 
 
-def test_who_leaves_while_the_broker_is_away_is_not_shown_any_more(tmp_path: Path) -> None:
-    redis = RedisServer(tmp_path)
-    asyncio.run(redis.start())
-    try:
-        with (
-            running("rooms", "--workers", "2", "--broker", redis.url) as rooms,
-            playing(rooms, "brokerAway", tmp_path) as scenario,
-        ):
-            scenario.wait_for("all are there")
-            redis.kill()
-            scenario.go_on()
-            scenario.wait_for("Eve has left")
-            asyncio.run(redis.start())
-            seen = scenario.seen()
-    finally:
+def test_who_leaves_while_the_broker_is_away_is_not_shown_any_more(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    with (
+        running("rooms", "--workers", "2", "--broker", redis.url) as rooms,
+        playing(rooms, "brokerAway", tmp_path) as scenario,
+    ):
+        scenario.wait_for("all are there")
         redis.kill()
+        scenario.go_on()
+        scenario.wait_for("Eve has left")
+        asyncio.run(redis.start())
+        seen = scenario.seen()
     assert seen["lines"] == ["Eve came in", "Grace came in"]
 
 

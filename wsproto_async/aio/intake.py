@@ -131,8 +131,6 @@ class Intake:
 
     def _catch_up(self, audience: LocalAudience, settles: bool = False) -> None:
         """Read what all subscribers have missed, with ``settles`` after what waits for them."""
-        if not self._is_here(audience):
-            return  # who was told of a gap has unsubscribed
         audience.begin_reading()
         if audience.reading is not None:
             audience.reading.cancel()

@@ -216,9 +216,10 @@ class Server:
 
         Messages of one publisher on one topic arrive in their order; with ``"latest"`` those of one
         key do. They leave at the end of the loop's turn: what is sent to a connection in the same
-        turn overtakes them. Raises ValueError, TypeError and UnicodeError at once for what cannot
-        be published. Awaiting raises BrokerError if the message may not have been published.
-        Cancelling does not take it back.
+        turn overtakes them. Raises TopicRefused at once for a topic or a key that cannot be, and
+        ValueError, TypeError and UnicodeError for what else cannot be published. Awaiting
+        raises BrokerError if the message may not have been published. Cancelling does not take it
+        back.
         """
         return self._topics.publisher.publish(
             topic, message, text, compress, exclude, key, slow, idempotency_key

@@ -174,10 +174,10 @@ class WebSocketCore:
         - ``member``: makes it a member by this name, up to 255 bytes, seen by ``server.members()``;
           others on the topic are told by ``Topic.wrap``.
 
-        Raises TopicRefused for what names no topic, if it has subscribed to that already, and for
-        one more than ``max_subscriptions`` or ``max_topics``; InvalidState for ``since`` or
-        ``last`` without a history and a ``member`` without presence, and on a client; ValueError
-        for a negative ``last``; ConnectionClosed.
+        Raises TopicRefused for what names no topic or no member, if it has subscribed to that
+        already, and for one more than ``max_subscriptions`` or ``max_topics``; InvalidState for
+        ``since`` or ``last`` without a history and a ``member`` without presence, and on a client;
+        ValueError for a negative ``last``; ConnectionClosed.
         Awaiting raises BrokerError if the broker does not answer: then, and if it is cancelled,
         there is no subscription.
         """
