@@ -56,5 +56,8 @@ async def serve_uvicorn(
         try:
             yield sock.getsockname()[1]
         finally:
+            # Its shutdown fails at a connection that has answered a Close frame and is not lost.
+            while server.server_state.connections:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
             server.should_exit = True
             await running

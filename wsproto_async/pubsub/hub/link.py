@@ -23,10 +23,8 @@ from .protocol import (
 
 __all__ = ["Connection", "Link", "Owner"]
 
-# Seconds to wait before the next attempt, and at most: up to them, at random.
-_FIRST_CEILING: Final = 0.05
-_LAST_CEILING: Final = 0.5
-_STABLE: Final = 1.0  # seconds after which a connection counts as a success
+# Seconds before the next attempt, at most. It does not grow: the hub is on this machine.
+_MAX_PAUSE: Final = 0.1
 
 
 class Owner(Protocol):
@@ -61,9 +59,7 @@ class Link:
         Who listens and does not answer is waited for: it may be about to start.
         """
         loop = asyncio.get_running_loop()
-        ceiling = _FIRST_CEILING
         while True:
-            begun = loop.time()
             try:
                 _, connection = await loop.create_unix_connection(
                     lambda: Connection(self._owner), self._path
@@ -76,10 +72,7 @@ class Link:
                     self.error = await asyncio.shield(connection.ended)
                 finally:
                     connection.close()
-            if loop.time() >= begun + _STABLE:
-                ceiling = _FIRST_CEILING
-            await asyncio.sleep(random.random() * ceiling)
-            ceiling = min(ceiling * 2, _LAST_CEILING)
+            await asyncio.sleep(random.random() * _MAX_PAUSE)
 
 
 class Connection(BrokerConnection):
