@@ -138,12 +138,12 @@ HELD = [
     Held(
         "N24",
         "subscriptions without end",
-        "aio/test_topics.py::test_what_peers_want_of_topics_closes_with_1008",
+        "aio/test_topics_refused.py::test_what_peers_want_of_topics_closes_with_1008",
     ),
     Held(
         "N25",
         "a subscriber's queue without end",
-        "aio/test_topics.py::test_policies_that_drop",
+        "aio/test_topics_slow.py::test_policies_that_drop",
     ),
     Held(
         "N26",
