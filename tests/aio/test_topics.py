@@ -182,6 +182,7 @@ async def test_the_numbers() -> None:
         assert stats._asdict() == {
             "topics": 2,
             "subscriptions": 3,
+            "is_broker_up": True,
             "published": 3,
             "received": 2,
             "dropped": 0,

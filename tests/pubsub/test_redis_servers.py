@@ -45,6 +45,14 @@ class Site:
                 await asyncio.sleep(0.01)
         return sorted(self.gaps)
 
+    async def see_broker(self, *, is_up: bool) -> None:
+        """Wait until both servers say so of their broker."""
+        async with asyncio.timeout(PATIENCE):
+            while any(  # noqa: ASYNC110 - numbers do not tell
+                server.stats().topics.is_broker_up is not is_up for server in self.servers
+            ):
+                await asyncio.sleep(0.01)
+
 
 @pytest.fixture
 async def redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
@@ -92,7 +100,9 @@ async def test_all_goes_on_when_redis_is_back(redis: RedisServer, site: Site) ->
     await site.servers[0].publish("kept", "before")
     assert await site.receive(1) == [["before"]] * 2
     redis.kill()
+    await site.see_broker(is_up=False)
     await redis.start()
     assert await site.told_of_gaps(4) == ["kept", "kept", "plain", "plain"]
     await site.servers[0].publish("kept", "after")
     assert await site.receive(1) == [["after"]] * 2
+    await site.see_broker(is_up=True)

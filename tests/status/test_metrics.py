@@ -133,6 +133,7 @@ def test_each_number_is_where_it_belongs() -> None:
         topics=TopicStats(
             topics=117,
             subscriptions=118,
+            is_broker_up=True,
             published=119,
             received=120,
             dropped=121,
@@ -160,6 +161,7 @@ def test_each_number_is_where_it_belongs() -> None:
         "websocket_sent_bytes_total": 111,
         "websocket_topics": 117,
         "websocket_subscriptions": 118,
+        "websocket_broker_up": 1,
         "websocket_topic_messages_published_total": 119,
         "websocket_topic_publications_received_total": 120,
         "websocket_topic_messages_dropped_total": 121,

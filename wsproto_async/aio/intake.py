@@ -28,6 +28,7 @@ class Intake:
 
     ``received`` counts publications, ``refused`` what is none or came too fast, ``gaps`` the times
     that subscribers of a topic may have missed something, ``duplicates`` what came once more.
+    ``is_broker_up`` tells if all of the broker is there.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Intake:
         self.refused = 0
         self.gaps = 0
         self.duplicates = 0
+        self.is_broker_up = True
 
     # Topics come and go
 
@@ -113,11 +115,12 @@ class Intake:
         if audience.options.retention is not None:
             self._catch_up(audience)
 
+    # What it means for a topic is known when its subscription is restored.
     def connection_lost(self, why: str) -> None:
-        pass  # what it means for a topic is known when its subscription is restored
+        self.is_broker_up = False
 
     def connection_made(self) -> None:
-        pass
+        self.is_broker_up = True
 
     # In order
 

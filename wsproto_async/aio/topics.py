@@ -41,12 +41,14 @@ class Subscription(NamedTuple):
 
 
 class TopicStats(NamedTuple):
-    """Numbers of a server's topics: two of now, the others since it started."""
+    """Numbers of a server's topics: three of now, the others since it started."""
 
     topics: int
     """Topics with subscribers in this process now."""
     subscriptions: int
     """Subscriptions now."""
+    is_broker_up: bool
+    """Whether all of the broker is there now; else topics may stand still, and publishing wait."""
     published: int
     """Messages published in this process."""
     received: int
@@ -309,6 +311,7 @@ class Topics:
         return TopicStats(
             len(audiences),
             sum(map(len, audiences)),
+            intake.is_broker_up,
             self.publisher.published,
             intake.received,
             delivery.dropped,

@@ -63,6 +63,11 @@ _GAUGES: Final = (
     _Number("topics", "Topics with subscribers.", lambda each: each.topics["topics"]),
     _Number("subscriptions", "Subscriptions.", lambda each: each.topics["subscriptions"]),
     _Number(
+        "broker_up",
+        "1 while all of the broker is there, else 0.",
+        lambda each: each.topics["is_broker_up"],
+    ),
+    _Number(
         "start_time_seconds",
         "When the server started, in seconds since 1970.",
         lambda each: each.started,
