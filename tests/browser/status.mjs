@@ -104,6 +104,20 @@ const scenarios = {
     return { stale, refused, isAnother: before !== await read(page, "workers"), opened: await read(page, "opened") };
   },
 
+  // Says when the page is live, and when it says that the broker is away; the test sees to that.
+  async broker(context) {
+    const page = await open(context, PAGE);
+    await live(page);
+    const note = page.locator(".note", { has: page.locator("#broker") });
+    const before = await note.innerText();
+    console.log("live");
+    await page.locator("#broker").waitFor();
+    const away = await note.innerText();
+    console.log("away");
+    await page.locator("#broker").waitFor({ state: "hidden" });
+    return { before, away, after: await note.innerText() };
+  },
+
   // The page's own policy keeps a script or a style that somebody slipped in from working.
   async policy(context) {
     const page = await open(context, PAGE);

@@ -46,7 +46,7 @@ async def publish(server: Server) -> None:
         await asyncio.sleep(0.5)
 
 
-async def main(port: int, is_busy: bool) -> None:
+async def main(port: int, is_busy: bool, broker: str | None) -> None:
     serving = serve(
         handler,
         port,
@@ -54,6 +54,7 @@ async def main(port: int, is_busy: bool) -> None:
         max_connections=None,
         write_limit=2**20,
         send_timeout=None,
+        broker=broker,
         topics=[Topic("slow", slow="drop-oldest", max_bytes=2**22)],
         status=Status(token=TOKEN, metrics="/metrics"),
     )
@@ -78,5 +79,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--busy", action="store_true")
+    parser.add_argument("--broker")
     arguments = parser.parse_args()
-    asyncio.run(main(arguments.port, arguments.busy))
+    asyncio.run(main(arguments.port, arguments.busy, arguments.broker))

@@ -21,14 +21,6 @@ def rooms() -> Iterator[Example]:
         yield example
 
 
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path)
-    asyncio.run(server.start())
-    yield server
-    server.kill()
-
-
 def test_two_pages_in_a_room(rooms: Example, tmp_path: Path) -> None:
     seen = play(rooms, "twoPages", tmp_path)
     said = ["Ada hello <img src=nowhere>", "Grace hello yourself"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pages import HERE, Example, judge_views, play, playing, running
+from server import RedisServer
 
 pytestmark = pytest.mark.browser
 
@@ -49,6 +51,20 @@ def test_it_comes_back_when_the_server_does(status: Example, tmp_path: Path) -> 
     assert seen["isAnother"]
     assert seen["opened"] == "1"
     assert all("ERR_CONNECTION_REFUSED" in text for text in seen["refused"])
+
+
+def test_it_tells_that_the_broker_is_away(redis: RedisServer, tmp_path: Path) -> None:
+    with (
+        running("status", "--broker", redis.url, program=SERVER) as status,
+        playing(status, "broker", tmp_path) as scenario,
+    ):
+        scenario.wait_for("live")
+        redis.kill()
+        scenario.wait_for("away")
+        asyncio.run(redis.start())
+        seen = scenario.seen()
+    assert seen["before"] == seen["after"] == "0 with 0 subscriptions"
+    assert seen["away"] == "0 with 0 subscriptions, and the broker is away"
 
 
 def test_policy_refuses_what_is_not_the_pages_own(status: Example, tmp_path: Path) -> None:
