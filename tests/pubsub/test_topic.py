@@ -112,6 +112,16 @@ def test_what_is_of_another_type(options: Any) -> None:
         Topic("news", **{"history": 1, **options})
 
 
+@pytest.mark.parametrize("name", ["wrap", "on_subscribe", "on_unsubscribe", "on_slow", "on_gap"])
+def test_callbacks_are_plain_functions(name: str) -> None:
+    async def callback(*args: object) -> None: ...
+
+    for value in (callback, 3, ""):
+        with pytest.raises(TypeError, match=f"{name} must be a plain function"):
+            Topic("news", **{name: value})
+    assert getattr(Topic("news", **{name: print}), name) is print
+
+
 def test_keys() -> None:
     for key in ("", "a" * 255, "\n", "*"):
         check_key("key", key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from inspect import iscoroutinefunction
 from typing import Any, Final, Literal, get_args
 
 from ..exceptions import TopicRefused
@@ -42,7 +43,8 @@ class Topic:
       and ``"wait"`` the subscriber closed with 1013, when the next message comes or the peer reads
       again. None, the default, is no limit.
     - ``history``: how many messages are kept for subscribers that have missed them, 0 by default;
-      ``history_age``: for how many seconds, 300 by default.
+      ``history_age``: for how many seconds, 300 by default. Who publishes keeps them: all processes
+      that share a broker need the same.
     - ``presence``: True if members are kept of; see ``subscribe``. False by default.
     - ``wrap(publication)``: returns what each subscriber is sent, called once per publication and
       process, and again for who has missed it; None sends nothing. By default messages are sent
@@ -50,10 +52,14 @@ class Topic:
     - ``on_subscribe(ws, topic)``, ``on_unsubscribe(ws, topic)``: called after that, the end of the
       connection included.
     - ``on_slow(ws, topic, what)``: called each time that ``what``, ``"dropped"`` or ``"closed"``,
-      was done about a slow subscriber.
+      was done about a slow subscriber; a message that a later one with its ``key`` replaces is
+      dropped, too.
     - ``on_gap(websockets, topic)``: called when these, the subscribers in this process, may have
       missed messages that cannot be had any more, as after an outage of the broker; with
       ``presence`` after each, since joins and leaves are not kept.
+
+    These are plain functions, called and not awaited. What they raise is logged; if it is ``wrap``,
+    nobody in this process is sent that publication.
 
     Raises TypeError and ValueError for what cannot be.
     """
@@ -86,6 +92,11 @@ class Topic:
         _check_positive("history_age", history_age)
         if not isinstance(history, int) or history < 0:
             raise ValueError("history must be a number of messages, or 0")
+        _check_callback("wrap", wrap)
+        _check_callback("on_subscribe", on_subscribe)
+        _check_callback("on_unsubscribe", on_unsubscribe)
+        _check_callback("on_slow", on_slow)
+        _check_callback("on_gap", on_gap)
         self.slow: Slow = slow
         self.max_bytes = max_bytes
         self.max_age = max_age
@@ -138,3 +149,8 @@ def check_slow(slow: str) -> None:
 def _check_positive(name: str, value: float | None) -> None:
     if value is not None and not 0 < value < math.inf:
         raise ValueError(f"{name} must be positive, and finite")
+
+
+def _check_callback(name: str, value: object) -> None:
+    if value is not None and (not callable(value) or iscoroutinefunction(value)):
+        raise TypeError(f"{name} must be a plain function, which is not awaited, not {value!r}")
