@@ -156,7 +156,7 @@ async def test_what_is_refused_leaves_nothing(options: Any, error: type[Exceptio
 
 async def test_a_client_has_no_topics() -> None:
     async with room(0) as here, connect(f"ws://127.0.0.1:{here.server.port}/") as ws:
-        with pytest.raises(InvalidState, match="a client has none"):
+        with pytest.raises(InvalidState, match="of serve: a client has none, nor has uvicorn"):
             ws.subscribe("news")
         with pytest.raises(InvalidState):
             ws.unsubscribe("news")

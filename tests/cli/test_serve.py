@@ -159,7 +159,10 @@ def test_signals_that_come_twice(command: Callable, number: signal.Signals, gap:
             ["app:handler", "--port", "0", "--certfile", "x"],
             "no certificate and key in x: No such file or directory",
         ),
-        (["app:handler", "--port", "0", "--broker", "amqp://x"], "no broker for amqp:"),
+        (
+            ["app:handler", "--port", "0", "--broker", "amqp://x"],
+            "no broker for amqp:, only for redis:, rediss: and redis+unix:",
+        ),
     ],
 )
 def test_what_is_not_there(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from wsproto_async.pubsub.redis import RedisBroker
@@ -17,3 +20,20 @@ def test_redis(uri: str) -> None:
 def test_what_names_no_broker(uri: str) -> None:
     with pytest.raises(ValueError, match=r"broker|database"):
         open_broker(uri)
+
+
+def test_what_names_no_broker_is_told_what_does() -> None:
+    with pytest.raises(ValueError, match="no broker for localhost:, only for redis:, rediss: and"):
+        open_broker("localhost:6379")
+
+
+def test_without_hiredis_the_extra_is_told() -> None:
+    program = """import subprocess
+import sys
+sys.modules["hiredis"] = None
+from wsproto_async.pubsub.uri import open_broker
+open_broker("redis://h")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    told = "ImportError: Redis needs hiredis: the extra wsproto_async[redis]"
+    assert done.stderr.splitlines()[-1] == told

@@ -176,8 +176,8 @@ class WebSocketCore:
 
         Raises TopicRefused for what names no topic or no member, if it has subscribed to that
         already, and for one more than ``max_subscriptions`` or ``max_topics``; InvalidState for
-        ``since`` or ``last`` without a history and a ``member`` without presence, and on a client;
-        ValueError for a negative ``last``; ConnectionClosed.
+        ``since`` or ``last`` without a history and a ``member`` without presence, on a client, and
+        under uvicorn; ValueError for a negative ``last``; ConnectionClosed.
         Awaiting raises BrokerError if the broker does not answer: then, and if it is cancelled,
         there is no subscription.
         """
@@ -194,7 +194,7 @@ class WebSocketCore:
 
     def _topics(self) -> Topics:
         if self.server is None:
-            raise InvalidState("topics are a server's: a client has none")
+            raise InvalidState("topics are a server's of serve: a client has none, nor has uvicorn")
         return self.server._topics
 
     # The end

@@ -15,7 +15,12 @@ def open_broker(uri: str) -> Broker:
     """
     scheme = uri.partition(":")[0]
     if scheme in ("redis", "rediss", "redis+unix"):
-        from .redis import RedisBroker  # which needs hiredis
+        try:
+            from .redis import RedisBroker
+        except ModuleNotFoundError as exc:
+            if exc.name != "hiredis":
+                raise
+            raise ImportError("Redis needs hiredis: the extra wsproto_async[redis]") from exc
 
         return RedisBroker(uri)
-    raise ValueError(f"no broker for {scheme}:")
+    raise ValueError(f"no broker for {scheme}:, only for redis:, rediss: and redis+unix:")

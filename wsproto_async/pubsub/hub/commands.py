@@ -70,7 +70,9 @@ class Commands:
                 command.fail(why)
         self._waiting.extendleft(reversed(again))
         if self._failing is None and self._away is None:
-            self._away = self._loop.call_later(_MAX_AWAY, self._give_up, f"no connection: {why}")
+            self._away = self._loop.call_later(
+                _MAX_AWAY, self._give_up, f"no connection to the hub: {why}"
+            )
 
     def fail(self, why: str) -> None:
         """Let all commands fail, and those to come until there is a connection."""

@@ -50,7 +50,7 @@ class Commands:
         self._waiting: deque[Command] = deque()
         self._failing: str | None = None  # why all commands fail at once
         self._away: asyncio.TimerHandle | None = self._loop.call_later(
-            MAX_AWAY, self.fail, "no connection"
+            MAX_AWAY, self.fail, "no connection to Redis"
         )
 
     # What the link tells
@@ -80,7 +80,9 @@ class Commands:
         self._is_holding = False
         self._waiting.extendleft(reversed(self._take_written(why)))
         if self._failing is None:
-            self._away = self._loop.call_later(MAX_AWAY, self.fail, f"no connection: {why}")
+            self._away = self._loop.call_later(
+                MAX_AWAY, self.fail, f"no connection to Redis: {why}"
+            )
             self._on_link(why)
 
     def _take_written(self, why: str) -> list[Command]:
