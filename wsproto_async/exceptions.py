@@ -177,7 +177,10 @@ class TopicRefused(WebSocketError, ValueError):
 
 
 class BrokerError(WebSocketError):
-    """The broker cannot be reached, or has not confirmed what it was asked for."""
+    """The broker cannot be reached, or has not confirmed what it was asked for.
+
+    A handler that raises this has failed: catch it, and close with 1013.
+    """
 
 
 class ConnectionClosed(WebSocketError):

@@ -24,7 +24,9 @@ def test_names(name: str) -> None:
 
 @pytest.mark.parametrize("name", NO_NAMES)
 def test_no_names(name: str) -> None:
-    with pytest.raises(ValueError, match="no name for a topic"):
+    with pytest.raises(
+        ValueError, match="no name for a topic, which has 1 to 255 bytes, printable"
+    ):
         check_topic(name)
 
 

@@ -125,7 +125,8 @@ def check_topic(name: str) -> None:
         raise TypeError(f"a topic must be a str, not {type(name).__name__}")
     # Printable rules lone surrogates out, which cannot be encoded.
     if not name or "*" in name or not name.isprintable() or len(name.encode()) > _MAX_NAME:
-        raise TopicRefused(f"no name for a topic: {name[:_MAX_NAME]!r}")
+        why = f"1 to {_MAX_NAME} bytes, printable, and no * but at the end of a pattern"
+        raise TopicRefused(f"no name for a topic, which has {why}: {name[:_MAX_NAME]!r}")
 
 
 def check_key(name: str, key: str) -> None:
