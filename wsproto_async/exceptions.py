@@ -18,7 +18,7 @@
      ├── ConcurrencyError               two calls that exclude each other
      ├── InvalidState                   the call does not fit the connection's state
      ├── TopicRefused                   no topic can be so, or no more; .code is 1008
-     ├── BrokerError                    the broker of topics did not do what it was asked for
+     ├── BrokerError                    the broker of topics is away; .code is 1013
      └── ConnectionClosed               .code .reason .received .sent
           ├── ConnectionClosedOK        closed with 1000 or 1001
           └── ConnectionClosedError     closed with another code, or cut off (1006)
@@ -179,8 +179,11 @@ class TopicRefused(WebSocketError, ValueError):
 class BrokerError(WebSocketError):
     """The broker cannot be reached, or has not confirmed what it was asked for.
 
-    A handler that raises this has failed: catch it, and close with 1013.
+    A handler that raises this has not failed: its connection is closed with ``code``, 1013, so that
+    the client comes again later, and nothing is logged as an error.
     """
+
+    code = 1013
 
 
 class ConnectionClosed(WebSocketError):

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from server import RedisServer
 
-from wsproto_async import Topic, WebSocket, connect, serve
+from wsproto_async import ConnectionClosedError, Topic, WebSocket, connect, serve
 from wsproto_async.aio.server import Server
+from wsproto_async.pubsub.redis import commands
 
 PATIENCE = 20.0
 
@@ -106,3 +107,24 @@ async def test_all_goes_on_when_redis_is_back(redis: RedisServer, site: Site) ->
     await site.servers[0].publish("kept", "after")
     assert await site.receive(1) == [["after"]] * 2
     await site.see_broker(is_up=True)
+
+
+@pytest.mark.parametrize("is_group", [False, True])
+async def test_who_comes_while_redis_is_away_is_told_to_come_again(
+    redis: RedisServer, is_group: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And it is no failure of the handler's: that would be an error in the log."""
+    monkeypatch.setattr(commands, "MAX_AWAY", 0.1)
+
+    async def handle(ws: WebSocket) -> None:
+        if not is_group:
+            await server.members("news")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(asyncio.wait_for(server.members("news"), PATIENCE))
+
+    async with serve(handle, 0, broker=redis.url) as server:
+        redis.kill()
+        async with connect(f"ws://127.0.0.1:{server.port}") as ws:
+            with pytest.raises(ConnectionClosedError) as closed:
+                await ws.recv()
+    assert (closed.value.code, closed.value.reason) == (1013, "broker unavailable")

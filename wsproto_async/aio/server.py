@@ -12,7 +12,14 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 from ..codec.close import encode_close
-from ..exceptions import ConnectionClosed, HandshakeError, InvalidHeader, InvalidState, TopicRefused
+from ..exceptions import (
+    BrokerError,
+    ConnectionClosed,
+    HandshakeError,
+    InvalidHeader,
+    InvalidState,
+    TopicRefused,
+)
 from ..handshake.forwarded import TrustedProxies
 from ..handshake.http11 import Request, Response
 from ..handshake.server import refusal
@@ -468,8 +475,10 @@ class Server:
             if is_failure(ws, exc):
                 self._log.exception("connection handler failed", who(protocol), exc)
             elif ws.state is OPEN:
-                code, reason = TopicRefused.code, "topic refused"
-                self._log.info("topic refused: %s: %s", who(protocol), one_line(exc))
+                is_refused = _is_only(exc, TopicRefused)
+                code = TopicRefused.code if is_refused else BrokerError.code
+                reason = "topic refused" if is_refused else "broker unavailable"
+                self._log.info("%s: %s: %s", reason, who(protocol), one_line(exc))
         finally:
             protocol.is_closed_by_user = True
             protocol.close(code, reason)
@@ -538,10 +547,10 @@ def _unavailable(why: str) -> HandshakeError:
 def is_failure(ws: WebSocket, exc: Exception) -> bool:
     """Tell if what a handler raised is its own fault.
 
-    It may leave it to us that its connection was closed, or that its peer wanted a topic that
-    cannot be.
+    It may leave it to us that its connection was closed, that its peer wanted a topic that cannot
+    be, or that the broker is away.
     """
-    if _is_only(exc, TopicRefused):
+    if _is_only(exc, TopicRefused) or _is_only(exc, BrokerError):
         return False
     return ws.state is OPEN or not _is_only(exc, ConnectionClosed)
 

@@ -178,8 +178,8 @@ class WebSocketCore:
         already, and for one more than ``max_subscriptions`` or ``max_topics``; InvalidState for
         ``since`` or ``last`` without a history and a ``member`` without presence, on a client, and
         under uvicorn; ValueError for a negative ``last``; ConnectionClosed.
-        Awaiting raises BrokerError if the broker does not answer: then, and if it is cancelled,
-        there is no subscription.
+        Awaiting waits for a broker that is away, and raises BrokerError if it refuses, or does not
+        tell what was missed: then, and if it is cancelled, there is no subscription.
         """
         return self._topics().subscribe(cast("WebSocket", self), topic, since, last, member)
 
