@@ -50,6 +50,7 @@ class Presence:
         self._counts: dict[str, tuple[int, int]] = {}  # of others, and for how many ticks
         self._is_known = False  # this process to Redis
         self._is_unsure = False  # if Redis knows all that has changed
+        self._is_back = False  # a server, which may have lost its topics
         self._look = asyncio.Event()
 
     def enter(self, topic: str, member_id: str, name: str) -> asyncio.Future[None]:
@@ -87,7 +88,8 @@ class Presence:
         return self._cluster.ask(Call("HGETALL", self._names.members(topic)), _members)
 
     def look(self) -> None:
-        """Look now if all is as it should be."""
+        """Look now if all is as it should be: a server is back."""
+        self._is_back = True
         self._look.set()
 
     async def run(self) -> None:
@@ -116,10 +118,10 @@ class Presence:
         counts = await looking
         if count < 0:
             await self._go_on_under_another_name()
-        elif self._is_unsure or (count == 1 and self._is_known):
-            is_lost = count == 1
-            self._is_unsure = False
-            await self._restore(self._process, self._topics, joins=not is_lost)
+        elif self._is_unsure or self._is_back or (count == 1 and self._is_known):
+            joins = self._is_unsure and count != 1
+            self._is_unsure = self._is_back = False
+            await self._restore(self._process, self._topics, joins=joins)
         self._is_known = True
         await self._look_after(counts)
 
