@@ -71,9 +71,10 @@ class Presence:
     def _entered(self, where: _Id, member: _Member, future: asyncio.Future[None]) -> None:
         if not _has_failed(future):
             member.is_told = True
-        elif self._commands.is_linked and self._members.get(where) is member:
-            if not member.is_leaving:
-                self._enter(*where, member, now=True)
+            return
+        is_here = self._members.get(where) is member and not member.is_leaving
+        if is_here and self._commands.is_linked:
+            self._enter(*where, member, now=True)
 
     def _leave(self, topic: str, member_id: str, *, now: bool = False) -> asyncio.Future[None]:
         ask = self._commands.ask_now if now else self._commands.ask
