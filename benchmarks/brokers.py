@@ -94,6 +94,9 @@ class Counter:
     def subscription_restored(self, topic: str) -> None:
         pass
 
+    def members_restored(self) -> None:
+        pass
+
     def connection_lost(self, why: str) -> None:
         self.done.set_exception(RuntimeError(why))
 

@@ -43,6 +43,16 @@ async def test_joins_and_leaves_are_not_kept() -> None:
         assert gaps == ["news"]
 
 
+async def test_members_that_the_broker_had_forgotten_are_a_gap() -> None:
+    for presence in (True, False):
+        broker = LateBroker(SUBSCRIBE)
+        async with late_room(broker, history=0, presence=presence) as (here, gaps):
+            await here.websockets[0].subscribe("news")
+            for number in range(1, 3):
+                broker.receiver.members_restored()
+                assert gaps == ["news"] * number * presence
+
+
 async def test_joins_that_come_while_it_is_read_push_no_message_out() -> None:
     broker = LateBroker()
     async with late_room(broker, presence=True) as (here, _):

@@ -20,6 +20,7 @@ class Recorder:
         self.refused: list[str] = []
         self.events: list[str] = []
         self.restored: list[str] = []
+        self.members_were_lost = 0
         self._changed = asyncio.Event()
 
     def publication_received(self, publication: Publication) -> None:
@@ -32,6 +33,10 @@ class Recorder:
 
     def subscription_restored(self, topic: str) -> None:
         self.restored.append(topic)
+
+    def members_restored(self) -> None:
+        self.members_were_lost += 1
+        self._changed.set()
 
     def connection_lost(self, why: str) -> None:
         self.events.append("lost")

@@ -271,6 +271,26 @@ async def test_a_server_that_is_away_delays_only_its_own_topics(
     assert one.recorder.restored == [topic]
 
 
+async def test_members_come_back_with_whichever_server_was_away(
+    cluster: RedisCluster, one: Process, other: Process
+) -> None:
+    topics = await cluster.owned("room")
+    for topic in topics.values():
+        await other.broker.subscribe(topic)
+        await one.broker.enter(topic, "1", "Ann")
+        await other.receive(1, topic)
+    for server, topic in topics.items():
+        server.kill()
+        await server.start()
+
+        async def is_back(topic: str = topic) -> bool:
+            return await other.broker.members(topic) == {"1": "Ann"}
+
+        await until(is_back)
+        assert len(other.received(topic)) == 1, "joined twice"
+        assert other.recorder.restored.count(topic) == 1
+
+
 async def test_the_first_server_of_the_url_is_needed_at_the_start_alone(
     cluster: RedisCluster, one: Process
 ) -> None:

@@ -447,6 +447,38 @@ async def test_members_outlast_the_hub_and_nobody_joins_twice(
     assert other.received("room")[-1].message == "Ann"
 
 
+async def test_who_comes_and_goes_when_told_of_a_long_outage(
+    hub: HubProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When all commands fail at once, still."""
+    monkeypatch.setattr(commands, "_MAX_AWAY", 0.1)
+    broker = HubBroker(hub.path)
+
+    class Told(Recorder):
+        def subscription_restored(self, topic: str) -> None:
+            super().subscription_restored(topic)
+            broker.leave("room", "1")
+            broker.leave("room", "2")
+            broker.enter("room", "2", "Bob")
+            broker.enter("room", "3", "Cid")
+            broker.enter("room", "4", "Dan")
+            broker.leave("room", "4")
+
+    one = Process(broker, Told())
+    await broker.start(one.recorder)
+    await broker.subscribe("room")
+    await broker.enter("room", "1", "Ann")
+    await broker.enter("room", "2", "Bob")
+    await lose(hub, one)
+    with pytest.raises(BrokerError, match="no connection"):
+        await broker.publish(message("news", "x"), None, "")
+    hub.start()
+    await one.told("lost", "made")
+    assert one.recorder.restored == ["room"]
+    assert await broker.members("room") == {"2": "Bob", "3": "Cid"}
+    await broker.close()
+
+
 async def test_who_comes_back_to_the_same_hub_has_left_and_joins(
     one: Process, far: Process, relay: Relay
 ) -> None:

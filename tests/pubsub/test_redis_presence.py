@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conformance import told_of_presence, until
-from process import Process, Recorder
+from process import PATIENCE, Process, Recorder
 from server import RedisServer
 
 from wsproto_async.exceptions import BrokerError
@@ -111,15 +111,21 @@ async def test_members_of_a_process_that_lives_stay(
 ) -> None:
     """Longer than it would take to be taken for dead."""
     for _ in range(3):
-        key, before = "wsproto_async:processes", await counts(server)
+        key = "wsproto_async:processes"
         await server.call("HSET", key, "junk", "1", b"\xff", "x", "0123456789abcdef", "x")
-
-        async def has_gone_on(before: int = before) -> bool:
-            return await counts(server) > before + 16
-
-        await until(has_gone_on)
+        await goes_on(server)
     assert await one.broker.members("room") == {"2": "Bob"}
     assert told_of_presence(one, "room") == JOINED
+
+
+async def goes_on(server: RedisServer) -> None:
+    """Wait until the processes have looked so often that one that had crashed were dead."""
+    before = await counts(server)
+
+    async def has_gone_on() -> bool:
+        return await counts(server) > before + 16
+
+    await until(has_gone_on)
 
 
 async def counts(server: RedisServer) -> int:
@@ -139,6 +145,22 @@ async def test_members_come_back_by_themselves_when_all_is_flushed(
     assert one.recorder.refused == []
     await one.broker.leave("room", "1")
     await one.receive(3, "room")
+
+
+async def test_who_leaves_when_all_was_flushed_is_missed_and_that_is_told(
+    server: RedisServer, one: Process, bob: subprocess.Popen[bytes]
+) -> None:
+    await one.receive(1, "room")
+    await server.call("FLUSHALL")
+    bob.kill()
+    async with asyncio.timeout(PATIENCE):
+        while not one.recorder.members_were_lost:
+            await one.recorder.changed()
+    assert one.recorder.restored == []
+    assert await one.broker.members("room") == {}
+    assert told_of_presence(one, "room") == JOINED
+    await goes_on(server)
+    assert one.recorder.members_were_lost == 1
 
 
 async def test_what_redis_was_not_told_it_is_told_later(
@@ -167,6 +189,9 @@ async def test_members_come_back_when_the_server_does(
     server.kill()
     await server.start()
     await members_are(one, **{"1": "Ann", "2": "Bob"})
+    await goes_on(server)
+    assert one.recorder.restored == ["room"]
+    assert one.recorder.members_were_lost == 0, "told twice"
 
 
 async def test_members_of_all_topics_leave_together(server: RedisServer, one: Process) -> None:

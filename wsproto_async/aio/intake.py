@@ -115,6 +115,12 @@ class Intake:
         if audience.options.retention is not None:
             self._catch_up(audience)
 
+    def members_restored(self) -> None:
+        for audience in tuple(self._audiences.by_name.values()):
+            if audience.options.presence and self._is_here(audience):
+                audience.is_gap_told = False
+                self._gap(audience)
+
     # What it means for a topic is known when its subscription is restored.
     def connection_lost(self, why: str) -> None:
         self.is_broker_up = False

@@ -73,6 +73,12 @@ class Receiver(Protocol):
         What is received from now on was published after that.
         """
 
+    def members_restored(self) -> None:
+        """The broker had forgotten all members, at no outage, and has them again.
+
+        Who joined or left meanwhile was not told of on any topic.
+        """
+
     def connection_lost(self, why: str) -> None:
         """The broker, or a part of it, is away; which topics are is told when they are back."""
 

@@ -1,7 +1,8 @@
 """The members of a process, on one connection after another.
 
 The hub lets them leave when their connection is gone. A hub that has started anew knows of none:
-those of whom the others have been told enter in silence.
+those of whom the others have been told enter in silence. What fails on a connection is said again
+on it, since ``restore`` came before.
 """
 
 from __future__ import annotations
@@ -64,12 +65,16 @@ class Presence:
         fields = (_where(topic, member_id), U8.pack(member.is_told), member.name.encode())
         ask = self._commands.ask_now if now else self._commands.ask
         future = ask(frame_of(ENTER, *fields))
-        future.add_done_callback(partial(self._entered, member))
+        future.add_done_callback(partial(self._entered, (topic, member_id), member))
         return future
 
-    def _entered(self, member: _Member, future: asyncio.Future[None]) -> None:
-        if not future.cancelled() and future.exception() is None:
+    def _entered(self, where: _Id, member: _Member, future: asyncio.Future[None]) -> None:
+        if not _has_failed(future):
             member.is_told = True
+            return
+        is_here = self._members.get(where) is member and not member.is_leaving
+        if is_here and self._commands.is_linked:
+            self._enter(*where, member, now=True)
 
     def _leave(self, topic: str, member_id: str, *, now: bool = False) -> asyncio.Future[None]:
         ask = self._commands.ask_now if now else self._commands.ask
@@ -81,7 +86,11 @@ class Presence:
         member = self._members.get(where)
         if member is None or not member.is_leaving:
             return
-        if not member.is_told or not (future.cancelled() or future.exception()):
+        if not _has_failed(future):
+            del self._members[where]
+        elif self._commands.is_linked:
+            self._leave(*where, now=True)
+        elif not member.is_told:
             del self._members[where]
 
 
@@ -92,6 +101,10 @@ class _Member:
         self.name = ""
         self.is_told = False  # the others know of it
         self.is_leaving = False
+
+
+def _has_failed(future: asyncio.Future[None]) -> bool:
+    return future.cancelled() or future.exception() is not None
 
 
 def _where(topic: str, member_id: str) -> bytes:

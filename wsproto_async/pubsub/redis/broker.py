@@ -74,7 +74,7 @@ class RedisBroker(Broker):
         self._receiver = receiver
         self._is_started = False
         self._cluster = Cluster(self._address, self._linked, self._arrived, self._restored)
-        self._presence = Presence(self._cluster, self._names)
+        self._presence = Presence(self._cluster, self._names, self._members_restored)
         self._budget = Budget()
         self._batches = Batches(self._budget, self._begin, self._cluster.send, self._cluster.flush)
         try:
@@ -110,6 +110,7 @@ class RedisBroker(Broker):
             return
         if why is not None:
             _log.warning("lost Redis at %s: %s", self._address, why)
+            self._presence.cut_off()
             self._receiver.connection_lost(why)
             return
         _log.info("Redis at %s is back", self._address)
@@ -170,6 +171,10 @@ class RedisBroker(Broker):
     def _restored(self, topic: str) -> None:
         if self._receiver is not None:
             self._receiver.subscription_restored(topic)
+
+    def _members_restored(self) -> None:
+        if self._receiver is not None:
+            self._receiver.members_restored()
 
     # Histories
 

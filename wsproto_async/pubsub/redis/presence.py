@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+from collections.abc import Callable
 from itertools import chain
 from typing import Any, Final
 
@@ -40,16 +41,23 @@ _LEAVES: Final = encode(Publication("", b"", True, kind=Kind.LEAVE))[4:-1]
 
 
 class Presence:
-    """The members of this process, and what is to be done for those of others."""
+    """The members of this process, and what is to be done for those of others.
 
-    def __init__(self, cluster: Cluster, names: Names) -> None:
+    ``on_restored`` is called when Redis had forgotten all, and all processes have seen it.
+    """
+
+    def __init__(self, cluster: Cluster, names: Names, on_restored: Callable[[], None]) -> None:
         self._cluster = cluster
         self._names = names
+        self._on_restored = on_restored
         self._process = _new_name()
         self._topics: dict[str, dict[str, str]] = {}  # the members' names by id
         self._counts: dict[str, tuple[int, int]] = {}  # of others, and for how many ticks
         self._is_known = False  # this process to Redis
         self._is_unsure = False  # if Redis knows all that has changed
+        self._is_back = False  # a server, which may have lost its topics
+        self._is_away = False  # a server, or was when it was looked last
+        self._was_lost = False  # what Redis knew, at no outage
         self._look = asyncio.Event()
 
     def enter(self, topic: str, member_id: str, name: str) -> asyncio.Future[None]:
@@ -86,8 +94,13 @@ class Presence:
         """See ``Broker``."""
         return self._cluster.ask(Call("HGETALL", self._names.members(topic)), _members)
 
+    def cut_off(self) -> None:
+        """A server is away: what it has lost then is told as an outage."""
+        self._is_away = True
+
     def look(self) -> None:
-        """Look now if all is as it should be."""
+        """Look now if all is as it should be: a server is back."""
+        self._is_back = True
         self._look.set()
 
     async def run(self) -> None:
@@ -114,12 +127,17 @@ class Presence:
         looking = self._cluster.ask(Call("HGETALL", self._names.processes), _counts)
         count = await counting
         counts = await looking
+        if self._was_lost:  # since then the others have looked as well
+            self._was_lost = False
+            self._on_restored()
         if count < 0:
             await self._go_on_under_another_name()
-        elif self._is_unsure or (count == 1 and self._is_known):
-            is_lost = count == 1
-            self._is_unsure = False
-            await self._restore(self._process, self._topics, joins=not is_lost)
+        elif self._is_unsure or self._is_back or (count == 1 and self._is_known):
+            joins = self._is_unsure and count != 1
+            self._was_lost = count == 1 and self._is_known and not self._is_away
+            self._is_away = self._is_away and not self._is_back
+            self._is_unsure = self._is_back = False
+            await self._restore(self._process, self._topics, joins=joins)
         self._is_known = True
         await self._look_after(counts)
 
