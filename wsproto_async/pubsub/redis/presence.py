@@ -114,12 +114,16 @@ class Presence:
         looking = self._cluster.ask(Call("HGETALL", self._names.processes), _counts)
         count = await counting
         counts = await looking
-        if count < 0:
-            await self._go_on_under_another_name()
-        elif self._is_unsure or (count == 1 and self._is_known):
-            is_lost = count == 1
-            self._is_unsure = False
-            await self._restore(self._process, self._topics, joins=not is_lost)
+        is_lost = count == 1 and self._is_known
+        try:
+            if count < 0:
+                await self._go_on_under_another_name()
+            elif self._is_unsure or is_lost:
+                self._is_unsure = False
+                await self._restore(self._process, self._topics, joins=not is_lost)
+        except BrokerError:
+            self._is_unsure = True
+            raise
         self._is_known = True
         await self._look_after(counts)
 
