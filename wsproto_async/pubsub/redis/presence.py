@@ -114,11 +114,11 @@ class Presence:
         looking = self._cluster.ask(Call("HGETALL", self._names.processes), _counts)
         count = await counting
         counts = await looking
-        is_lost = count == 1 and self._is_known
+        is_lost = count == 1
         try:
             if count < 0:
                 await self._go_on_under_another_name()
-            elif self._is_unsure or is_lost:
+            elif self._is_unsure or (is_lost and self._is_known):
                 self._is_unsure = False
                 await self._restore(self._process, self._topics, joins=not is_lost)
         except BrokerError:
