@@ -42,11 +42,11 @@ async def test_slots_wait_by_themselves() -> None:
 async def test_nothing_is_refused_for_ever() -> None:
     held = Held()
     command = ask("a")
-    command.is_written = True
+    command.written_at = 99.0
     for now in (100, 105, 110):
         held.put_back(command, now)
         assert held.take() == [command]
-        assert not command.is_written
+        assert command.written_at is None
     held.put_back(command, 110.1)
     assert held.take() == []
     with pytest.raises(BrokerError, match="no server of the cluster"):

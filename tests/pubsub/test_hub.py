@@ -21,6 +21,7 @@ from wsproto_async.pubsub import Kind, Position, Publication
 from wsproto_async.pubsub.hub import HubBroker, commands, protocol
 from wsproto_async.pubsub.hub.protocol import frame_of, short
 from wsproto_async.pubsub.hub.protocol import message as message_of
+from wsproto_async.pubsub.hub.publish import publish_frame
 from wsproto_async.pubsub.wire import encode
 
 HELLO = frame_of(protocol.HELLO, protocol.GREETING.pack(protocol.VERSION, 7, bytes(16)))
@@ -541,6 +542,28 @@ async def test_a_process_that_sends_what_it_may_not_is_dropped(
     assert hub.log.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        frame_of(protocol.ENTER, short(b"news"), short(b"1"), b"\0", bytes(2**25 - 20)),
+        publish_frame("news", KEPT, "", [bytes(2**25 - 60)]),
+    ],
+)
+async def test_a_process_that_sends_what_others_could_not_take_is_dropped(
+    hub: HubProcess, other: Process, sent: bytes
+) -> None:
+    await other.broker.subscribe("news")
+    reader, writer = await asyncio.open_unix_connection(hub.path)
+    writer.write(HELLO + sent)
+    with suppress(ConnectionError):
+        await asyncio.wait_for(reader.read(), PATIENCE)
+        await asyncio.wait_for(reader.read(), PATIENCE)
+    writer.close()
+    await other.broker.members("news")
+    assert other.recorder.events == []
+    assert "cannot take: frame of 3355" in hub.log
+
+
 class WrongHub:
     """Welcomes everybody, says yes to all that it is asked, and then what a test wants it to."""
 
@@ -710,6 +733,15 @@ async def test_an_answer_to_something_else_ends_the_connection(
         assert (await asyncio.wait_for(read, PATIENCE)).position == Position("abc", 1)
     except BrokerError as exc:
         assert "what it should not" in str(exc) or "something else" in str(exc)
+    await one.broker.close()
+
+
+async def test_what_is_more_than_a_history_keeps_is_not_read(wrong: WrongHub) -> None:
+    one = await start(wrong.path)
+    far = short(b"abc") + protocol.U64.pack(KEPT.size + 1)
+    wrong.say = frame_of(protocol.PAGE, far, b"\x01", GOOD)
+    read = one.broker.read("news", Position("abc", 0), KEPT)
+    assert await asyncio.wait_for(read, PATIENCE) == (Position("abc", KEPT.size + 1), None)
     await one.broker.close()
 
 

@@ -492,6 +492,37 @@ def test_a_page_of_something_else_is_no_answer(page: object) -> None:
         broker._missed([b"abc:1", page])
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"*3\r\n$7\r\nmessage\r\n*0\r\n$1\r\nx\r\n",
+        b"*3\r\n$7\r\nmessage\r\n%1\r\n+a\r\n:1\r\n$1\r\nx\r\n",
+        b"*3\r\n$12\r\nsunsubscribe\r\n*0\r\n:1\r\n",
+        b"*1\r\n" * 100_000,
+        b"%1\r\n*0\r\n:1\r\n",
+        b"-MOVED 1 h:" + b"9" * 5000 + b"\r\n",
+        b":1\r\n" * 10_000,
+    ],
+)
+async def test_replies_that_no_redis_gives(one: Process, said: bytes) -> None:
+    await one.broker.subscribe("news")
+    server = one.broker._cluster._anybody()
+    server.subscriptions._connection.data_received(said)
+    server.commands._connection.data_received(said)
+    await one.broker.publish(message("news", "x"), None, "")
+    await one.broker.subscribe("news")
+    await one.broker.publish(message("news", "last"), None, "")
+    while texts(await one.receive(1))[-1] != "last":
+        await one.recorder.changed()
+
+
+async def test_numbers_that_are_none() -> None:
+    future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    Ask(Call("HINCRBY", "x"), int, future).finish(float("inf"))
+    with pytest.raises(BrokerError, match="should not"):
+        await future
+
+
 async def test_one_reply_too_many_is_nobodys() -> None:
     info = b"run_id:1\r\nredis_mode:cluster\r\n"
     said = [b"$%d\r\n%b\r\n" % (len(info), info), b"*0\r\n+ok\r\n+one more\r\n"]

@@ -40,6 +40,19 @@ def test_parsing(url: str, expected: tuple[object, ...]) -> None:
     assert not address.password or address.password not in str(address)
 
 
+@pytest.mark.parametrize("port", ["9" * 5000, "0x50", "-1", ""])
+def test_what_names_no_other_server(port: str) -> None:
+    assert Address.parse("redis://h").named(f"MOVED 1 h:{port}") is None
+
+
+@pytest.mark.parametrize("where", ["h:99999", f"{'h' * 70}.com:1", "\0:1", "\udcff:1"])
+async def test_another_server_that_cannot_be(where: str) -> None:
+    address = Address.parse("redis://h").named(f"MOVED 1 {where}")
+    assert address is not None
+    with pytest.raises(OSError, match=r"\w"):
+        await address.connect(asyncio.Protocol)
+
+
 @pytest.mark.parametrize(
     "url",
     [

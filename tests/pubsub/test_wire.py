@@ -120,6 +120,13 @@ def test_what_is_refused_says_why(data: bytes, why: str) -> None:
         decode("news", data)
 
 
+def test_what_holds_the_loop_for_long_is_refused() -> None:
+    tiny = encode(Publication("news", b"", False))
+    assert len(decode_all("news", tiny * 1024)) == 1024
+    with pytest.raises(ValueError, match="too many"):
+        decode_all("news", tiny * 1025)
+
+
 def test_16_mib_and_no_more() -> None:
     largest = Publication("news", bytes(MAX_PAYLOAD), False, exclude=bytes(16), key="a" * 255)
     assert len(decode("news", inner(largest)).payload) == MAX_PAYLOAD

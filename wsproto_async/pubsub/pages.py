@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from .broker import Missed
+from .broker import Missed, Retention
 from .publication import Position
 from .wire import decode
 
@@ -17,6 +17,7 @@ Page = tuple[Position, list[bytes] | None]
 async def read_pages(
     topic: str,
     since: Position | None,
+    retention: Retention,
     page: Callable[[Position | None], Awaitable[Page]],
     refused: Callable[[str], None],
 ) -> Missed:
@@ -27,6 +28,8 @@ async def read_pages(
     if found is None:
         return Missed(position, None)
     missed = position.offset - since.offset
+    if missed > retention.size:
+        return Missed(position, None)
     while len(found) < missed:
         _, more = await page(Position(position.epoch, since.offset + len(found)))
         if not more:

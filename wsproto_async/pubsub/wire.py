@@ -31,6 +31,7 @@ _HEAD: Final = Struct("!5B")
 _BEGIN: Final = Struct("!I5B")  # both
 _EXCLUDE: Final = 16
 _MAX_LENGTH: Final = MAX_PAYLOAD + _HEAD.size + _EXCLUDE + 255
+_MAX_AT_ONCE: Final = 1024  # publications; a batch has fewer
 _POLICIES: Final[tuple[str | None, ...]] = (None, *get_args(Slow))
 _SLOW: Final = {policy: number for number, policy in enumerate(_POLICIES)}
 _KINDS: Final = tuple(Kind)
@@ -58,10 +59,13 @@ def encode(publication: Publication) -> bytes:
 def parts(data: bytes) -> Iterator[tuple[int, int]]:
     """Return where the publications begin, behind their length, and end: one at least.
 
-    Raises ValueError if one is cut off.
+    Raises ValueError if one is cut off, or if they are too many.
     """
-    end, size = 0, len(data)
+    end, size, left = 0, len(data), _MAX_AT_ONCE
     while end < size or not end:
+        if not left:
+            raise ValueError("too many publications at once")
+        left -= 1
         begin = end + _LENGTH.size
         end = begin + _LENGTH.unpack_from(data, end)[0] if begin <= size else begin
         if end > size:

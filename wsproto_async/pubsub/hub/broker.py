@@ -193,7 +193,7 @@ class HubBroker(Broker):
         self, topic: str, since: Position | None, retention: Retention
     ) -> asyncio.Future[Missed]:
         return self._tasks.start(
-            read_pages(topic, since, partial(self._page, topic), self._refused)
+            read_pages(topic, since, retention, partial(self._page, topic), self._refused)
         )
 
     def _refused(self, why: str) -> None:

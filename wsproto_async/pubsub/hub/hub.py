@@ -170,7 +170,7 @@ class Hub:
     def _keep(self, topic: str, data: bytes, retention: Retention, now: float) -> Position | None:
         """Keep publications; return the position of the first."""
         first = None
-        for begin, end in parts(data):
+        for begin, end in tuple(parts(data)):  # all of them, or none if there is anything else
             # What it is made of is not looked into: it is kept as the payload of another.
             publication = Publication(topic, data[begin:end], False)
             kept = self._histories.append(publication, retention, now)

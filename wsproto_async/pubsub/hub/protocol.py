@@ -50,6 +50,7 @@ __all__ = [
     "KEPT",
     "LAST",
     "LEAVE",
+    "MAX_COMMAND",
     "MAX_FRAME",
     "MEMBERS",
     "MESSAGE",
@@ -102,7 +103,9 @@ FIRST: Final = 1
 LAST: Final = 2
 
 MAX_FRAME: Final = 2**25
-"""Bytes: the largest publication and a page of others have room in it."""
+"""Bytes: the largest command and a page of others have room in it."""
+MAX_COMMAND: Final = 2**24 + 2**20
+"""Bytes of what a process sends: the largest publication and a batch of others."""
 
 U8: Final = Struct("!B")
 U32: Final = Struct("!I")
@@ -178,7 +181,8 @@ def split_kept(frame: bytes) -> tuple[bytes, bytes, int, bytes]:
 class FrameReader:
     """Cuts what comes into frames; what is incomplete waits, and is copied once."""
 
-    def __init__(self) -> None:
+    def __init__(self, largest: int = MAX_FRAME) -> None:
+        self._largest = largest
         self._rest = bytearray()
         self._needed = 0  # bytes until there is more to say about the rest
 
@@ -198,7 +202,7 @@ class FrameReader:
         size = len(data)
         while size - begin >= 4:
             (length,) = U32.unpack_from(data, begin)
-            if not 0 < length <= MAX_FRAME:
+            if not 0 < length <= self._largest:
                 raise FrameError(f"frame of {length} bytes")
             end = begin + 4 + length
             if end > size:

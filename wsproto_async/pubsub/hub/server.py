@@ -13,7 +13,7 @@ from socket import socket
 from typing import Final, cast
 
 from .hub import Hub, done_frame
-from .protocol import FrameReader
+from .protocol import MAX_COMMAND, FrameReader
 
 __all__ = ["HubServer"]
 
@@ -98,7 +98,7 @@ class _Connection(asyncio.Protocol):
         self.entered: set[tuple[bytes, str]] = set()
         self._server = server
         self._transport: asyncio.Transport | None = None
-        self._reader = FrameReader()
+        self._reader = FrameReader(MAX_COMMAND)
         self._frames: deque[bytes] = deque()
         self._output: list[bytes] = []
         self._answered = 0  # bytes of answers in the output

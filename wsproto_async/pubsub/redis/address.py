@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeVar
@@ -11,6 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 __all__ = ["Address"]
 
 _PORT: Final = 6379
+_PORT_NUMBER: Final = re.compile("[0-9]{1,5}")
 
 _P = TypeVar("_P", bound=asyncio.Protocol)
 
@@ -69,19 +71,22 @@ class Address(NamedTuple):
         """
         kind, _, rest = error.partition(" ")
         host, _, port = rest.partition(" ")[2].rpartition(":")
-        if kind not in ("MOVED", "ASK") or not (port.isascii() and port.isdigit()):
+        if kind not in ("MOVED", "ASK") or not _PORT_NUMBER.fullmatch(port):
             return None
         return self._replace(host=host or self.host, port=int(port), path="")
 
     async def connect(self, factory: Callable[[], _P]) -> _P:
         """Connect, and return the protocol; raises OSError."""
         loop = asyncio.get_running_loop()
-        if self.path:
-            _, protocol = await loop.create_unix_connection(factory, self.path)
-        else:
-            _, protocol = await loop.create_connection(
-                factory, self.host, self.port, ssl=self.context
-            )
+        try:
+            if self.path:
+                _, protocol = await loop.create_unix_connection(factory, self.path)
+            else:
+                _, protocol = await loop.create_connection(
+                    factory, self.host, self.port, ssl=self.context
+                )
+        except (ValueError, OverflowError) as exc:  # another server may have named anything
+            raise OSError(f"no address: {exc}") from exc
         return protocol
 
     def greeting(self) -> list[tuple[str | int, ...]]:

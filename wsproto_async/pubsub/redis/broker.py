@@ -182,7 +182,7 @@ class RedisBroker(Broker):
         self, topic: str, since: Position | None, retention: Retention
     ) -> asyncio.Future[Missed]:
         page = partial(self._page, topic, retention)
-        return self._tasks.start(read_pages(topic, since, page, self._refused))
+        return self._tasks.start(read_pages(topic, since, retention, page, self._refused))
 
     def _refused(self, why: str) -> None:
         if self._receiver is not None:

@@ -15,7 +15,7 @@ __all__ = ["ANSWERED_WRONG", "WRONG", "Ask", "Command", "Repeat"]
 
 _T = TypeVar("_T")
 
-ANSWERED_WRONG: Final = (ValueError, TypeError, IndexError, AttributeError)
+ANSWERED_WRONG: Final = (ValueError, TypeError, IndexError, AttributeError, OverflowError)
 """What is raised where a reply is not as it should be."""
 
 WRONG: Final = "Redis has answered what it should not"
@@ -32,8 +32,8 @@ class Repeat(Enum):
 class Command(Protocol):
     """What is sent; it ends with ``finish`` or ``fail``, one of them, once."""
 
-    is_written: bool
-    """It may have been done."""
+    written_at: float | None
+    """When it was written for the first time: it may have been done."""
     refused_at: float | None
     """When a server has said for the first time that it is not the one to be asked."""
 
@@ -58,7 +58,7 @@ class Command(Protocol):
 class Ask(Generic[_T]):
     """A command, and the future that gets what ``convert`` makes of the reply."""
 
-    __slots__ = ("_convert", "call", "future", "is_written", "refused_at")
+    __slots__ = ("_convert", "call", "future", "refused_at", "written_at")
 
     repeat = Repeat.ALWAYS
 
@@ -66,7 +66,7 @@ class Ask(Generic[_T]):
         self, call: Call, convert: Callable[[Any], _T], future: asyncio.Future[_T]
     ) -> None:
         self.call = call
-        self.is_written = False
+        self.written_at: float | None = None
         self.refused_at: float | None = None
         self.future = future
         self._convert = convert

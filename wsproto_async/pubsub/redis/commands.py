@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, Final
 
 import hiredis
@@ -46,6 +47,7 @@ class Commands:
         self._run = NO_RUN
         self._is_holding = False  # what comes waits until all that was written is answered
         self._refused_in_turn = 0
+        self._reloaded_for: frozenset[Command] = frozenset()  # what that did not help is refused
         self._written: deque[Command] = deque()
         self._waiting: deque[Command] = deque()
         self._failing: str | None = None  # why all commands fail at once
@@ -61,7 +63,8 @@ class Commands:
         return [INFO, *(script.load for script in Script.all)]
 
     def check(self, replies: list[Any]) -> None:
-        Run.parse(replies[0])
+        if Run.parse(replies[0]).is_replica:
+            raise ConnectionError("it is a replica")  # it may become something else
 
     def linked(self, connection: Connection, replies: list[Any]) -> None:
         self._connection = connection
@@ -88,8 +91,11 @@ class Commands:
     def _take_written(self, why: str) -> list[Command]:
         """Return what is written again; the rest fails."""
         again = []
+        # It may be the command itself that ends each connection.
+        too_early = self._loop.time() - MAX_AWAY
         for command in self._written:
-            if command.repeat is Repeat.NEVER:
+            assert command.written_at is not None
+            if command.repeat is Repeat.NEVER or command.written_at < too_early:
                 command.fail(f"may have been published: {why}")
             else:
                 again.append(command)
@@ -156,7 +162,8 @@ class Commands:
                 commands.popleft().fail(why)
 
     def _write(self, connection: Connection, command: Command) -> None:
-        command.is_written = True
+        if command.written_at is None:
+            command.written_at = self._loop.time()
         self._written.append(command)
         connection.write(command.pack(self._run))
 
@@ -198,6 +205,9 @@ class Commands:
             if "READONLY" in why and self._connection is not None:
                 self._connection.abort("it has become a replica")
             return
+        if command in self._reloaded_for:
+            command.fail(why)
+            return
         # Those behind it are lacking it as well: they are written again in the same order.
         if not self._is_holding:
             self._is_holding = True
@@ -209,6 +219,7 @@ class Commands:
         """Load the scripts again, and write what has waited for that."""
         assert self._connection is not None
         self._is_holding = False
+        self._reloaded_for = frozenset(islice(self._waiting, self._refused_in_turn))
         for script in Script.all:
             self._write(self._connection, self._own(Call(*script.load)))
         self._write_waiting()
@@ -217,7 +228,7 @@ class Commands:
         """Let fail what may not be written to another run of the server as well."""
         waiting, self._waiting = self._waiting, deque()
         for command in waiting:
-            if command.is_written and command.repeat is Repeat.SAME_RUN:
+            if command.written_at is not None and command.repeat is Repeat.SAME_RUN:
                 command.fail(why)
             else:
                 self._waiting.append(command)

@@ -45,7 +45,7 @@ class Connection(BrokerConnection):
         try:
             self._reader.feed(data)
             replies.extend(iter(self._reader.gets, _NO_MORE))
-        except (hiredis.ProtocolError, MemoryError) as exc:
+        except (hiredis.ProtocolError, MemoryError, TypeError, ValueError) as exc:
             self.abort(f"no Redis: {exc}")
         self._unfinished = 0 if replies else self._unfinished + len(data)
         self.on_replies(replies)

@@ -33,7 +33,7 @@ class Held:
         """Let a command wait that a server has not done, for 10 s in all."""
         if command.refused_at is None:
             command.refused_at = now
-        command.is_written = False
+        command.written_at = None
         if now > command.refused_at + MAX_AWAY:
             command.fail("no server of the cluster has its slot")
             return

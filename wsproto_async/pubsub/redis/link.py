@@ -20,13 +20,15 @@ _CONNECT_TIMEOUT: Final = 3.0  # seconds
 # Seconds to wait after the first attempt in vain, and at most: up to them, at random.
 _FIRST_CEILING: Final = 0.05
 _LAST_CEILING: Final = 0.5
+_STABLE: Final = 1.0
+"""Seconds that a connection lasts that was of use: the next attempt is made at once."""
 
 
 class Owner(Protocol):
     """Who uses a link."""
 
     def check(self, replies: list[Any]) -> None:
-        """Raise BrokerError if a server that has answered so is of no use."""
+        """Raise BrokerError, OSError if a server that has answered so is of no use."""
 
     def linked(self, connection: Connection, replies: list[Any]) -> None:
         """There is a connection, and the answers to what it was greeted with."""
@@ -53,6 +55,7 @@ class Link:
         self._greeting = (*self._prelude, *greeting)
         self._owner = owner
         self._on_failure = on_failure
+        self._loop = asyncio.get_running_loop()
 
     async def run(self) -> None:
         """Connect again and again until cancelled; then the connection is closed."""
@@ -69,17 +72,26 @@ class Link:
                 self._on_failure(exc)
                 if connection is not None:
                     connection.abort("the greeting failed")
-                await asyncio.sleep(random.random() * ceiling)
-                ceiling = min(ceiling * 2, _LAST_CEILING)
+                ceiling = await _pause(ceiling)
                 continue
             except BaseException:
                 if connection is not None:
                     connection.abort("not needed any more")
                 raise
-            ceiling = _FIRST_CEILING
+            since = self._loop.time()
             try:
                 connection.on_lost = self._owner.unlinked
                 self._owner.linked(connection, replies)
                 await asyncio.shield(connection.ended)
             finally:
                 connection.close()
+            if self._loop.time() >= since + _STABLE:
+                ceiling = _FIRST_CEILING
+            else:
+                ceiling = await _pause(ceiling)
+
+
+async def _pause(ceiling: float) -> float:
+    """Wait before the next attempt; return up to how long before the one after that."""
+    await asyncio.sleep(random.random() * ceiling)
+    return min(ceiling * 2, _LAST_CEILING)

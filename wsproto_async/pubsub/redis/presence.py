@@ -127,17 +127,22 @@ class Presence:
         looking = self._cluster.ask(Call("HGETALL", self._names.processes), _counts)
         count = await counting
         counts = await looking
+        is_lost = count == 1 and self._is_known
         if self._was_lost:  # since then the others have looked as well
             self._was_lost = False
             self._on_restored()
-        if count < 0:
-            await self._go_on_under_another_name()
-        elif self._is_unsure or self._is_back or (count == 1 and self._is_known):
-            joins = self._is_unsure and count != 1
-            self._was_lost = count == 1 and self._is_known and not self._is_away
-            self._is_away = self._is_away and not self._is_back
-            self._is_unsure = self._is_back = False
-            await self._restore(self._process, self._topics, joins=joins)
+        try:
+            if count < 0:
+                await self._go_on_under_another_name()
+            elif self._is_unsure or self._is_back or is_lost:
+                joins = self._is_unsure and not is_lost
+                self._was_lost = is_lost and not self._is_away
+                self._is_away = self._is_away and not self._is_back
+                self._is_unsure = self._is_back = False
+                await self._restore(self._process, self._topics, joins=joins)
+        except BrokerError:
+            self._is_unsure = True
+            raise
         self._is_known = True
         await self._look_after(counts)
 

@@ -6,9 +6,9 @@ from .call cimport Call
 
 cdef class Publish(Batch):
     cdef readonly Call call
-    cdef public bint is_written
     cdef public object refused_at
     cdef readonly object repeat
+    cdef public object written_at
 
     @cython.locals(parts=list)
     cpdef bytes pack(self, object run)

@@ -18,7 +18,7 @@ __all__ = ["Publish", "position"]
 class Publish(Batch):
     """A :class:`Command` that publishes; ``call`` lacks the publications, which are its end."""
 
-    __slots__ = ("call", "is_written", "refused_at", "repeat")
+    __slots__ = ("call", "refused_at", "repeat", "written_at")
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Publish(Batch):
         Batch.__init__(self, topic, retention, budget)
         self.call = call
         self.repeat = repeat
-        self.is_written = False
+        self.written_at: float | None = None
         self.refused_at: float | None = None
 
     def pack(self, run: Run) -> bytes:

@@ -8,7 +8,7 @@ from ...exceptions import BrokerError
 
 __all__ = ["ELSEWHERE", "INFO", "NO_RUN", "Run"]
 
-INFO: Final = ("INFO", "server")
+INFO: Final = ("INFO",)
 
 ELSEWHERE: Final = ("MOVED ", "ASK ", "TRYAGAIN", "CLUSTERDOWN")
 """How the errors begin that a server answers with if a slot is, or soon will be, another's."""
@@ -25,6 +25,7 @@ class Run(NamedTuple):
     id: str
     is_cluster: bool
     is_sharded: bool
+    is_replica: bool
 
     @classmethod
     def parse(cls, reply: Any) -> Run:
@@ -37,7 +38,8 @@ class Run(NamedTuple):
         is_cluster = "cluster" in (info.get("redis_mode"), info.get("server_mode"))
         version = info.get("redis_version", "").partition(".")[0]
         has_shards = version.isdecimal() and int(version) >= _SHARDS_SINCE
-        return cls(info["run_id"], is_cluster, is_cluster and has_shards)
+        is_replica = info.get("role") == "slave"
+        return cls(info["run_id"], is_cluster, is_cluster and has_shards, is_replica)
 
     @property
     def publish(self) -> str:
@@ -55,5 +57,5 @@ class Run(NamedTuple):
         return "SUNSUBSCRIBE" if self.is_sharded else "UNSUBSCRIBE"
 
 
-NO_RUN: Final = Run("", False, False)
+NO_RUN: Final = Run("", False, False, False)
 """Before there was a connection."""

@@ -48,7 +48,8 @@ local function keep(age) redis.call('PEXPIRE', KEYS[1], age + 86400000) end
 # KEYS: head, kept, key of idempotency or none. Then: channel, size, age, age of the key, and
 # publications, each behind its length. Returns the position of the first. More is kept than must
 # be, for that is cheaper, and READ looks: what is too much goes from time to time, and once in an
-# age what was there an age ago, when the keys are told to stay until the next time.
+# age what was there an age ago, when the keys are told to stay until the next time. Who may not
+# publish on the channel keeps nothing: it can be tried again.
 KEEP: Final = Script(
     """
 if KEYS[3] then
@@ -56,7 +57,7 @@ if KEYS[3] then
     if earlier then return earlier end
 end
 local data = ARGV[7]
-local position = ''
+local position, earlier, last = ''
 if ARGV[4] ~= '0' then
 """
     + _HISTORY
@@ -68,7 +69,8 @@ if ARGV[4] ~= '0' then
         at = at + length
         offset = offset + 1
     end
-    local first, last = number(before + 1), number(offset)
+    local first = number(before + 1)
+    earlier, last = number(before), number(offset)
     redis.call('ZADD', KEYS[2], last, first .. ' ' .. number(now) .. ' ' .. data)
     redis.call('HSET', KEYS[1], 'offset', last)
     local step = math.ceil(size / 8)
@@ -84,7 +86,15 @@ if ARGV[4] ~= '0' then
     position = epoch .. ':' .. first
 end
 if KEYS[3] then redis.call('SET', KEYS[3], position, 'PX', ARGV[6]) end
-redis.call(ARGV[2], ARGV[3], position .. '\\n' .. data)
+local told = redis.pcall(ARGV[2], ARGV[3], position .. '\\n' .. data)
+if type(told) == 'table' then
+    if KEYS[3] then redis.call('DEL', KEYS[3]) end
+    if last then
+        redis.call('ZREMRANGEBYSCORE', KEYS[2], last, last)
+        redis.call('HSET', KEYS[1], 'offset', earlier)
+    end
+    return told
+end
 return position
 """
 )

@@ -19,8 +19,7 @@ __all__ = ["Subscriptions"]
 
 _AT_ONCE: Final = 1000  # channels in one command
 
-_PING: Final = pack(("PING",))
-_MARK: Final = b"unsubscribed"
+_MARK: Final = b"answered"
 _MARKED: Final = pack(("PING", _MARK))  # what is answered with the mark
 
 Futures = list[asyncio.Future[None]]
@@ -141,8 +140,11 @@ class Subscriptions:
         self._connection.write(pack((self._run.unsubscribe, channel)))
         if self._run.is_sharded:
             # It may be refused, as can be what stands before and behind it.
-            self._connection.write(_MARKED)
-            self._asked.append(_Asked(channel, None, is_again=False))
+            self._mark(self._connection, channel)
+
+    def _mark(self, connection: Connection, channel: bytes) -> None:
+        connection.write(_MARKED)
+        self._asked.append(_Asked(channel, None, is_again=False))
 
     def _take_futures(self, channel: bytes) -> Futures:
         futures = self._futures.pop(channel, [])
@@ -173,7 +175,7 @@ class Subscriptions:
             self._take(reply)
 
     def _take(self, reply: Any) -> None:
-        if type(reply) is list and len(reply) == 3:
+        if type(reply) is list and len(reply) == 3 and type(reply[1]) is bytes:
             kind, channel, data = reply
             if kind == b"message" or kind == b"smessage":
                 topic = self._topics.get(channel)
@@ -212,8 +214,11 @@ class Subscriptions:
     def _refused(self, why: str) -> None:
         asked = self._asked[0] if self._asked else None
         if asked is not None and asked.futures is None:
-            return  # there is nothing to unsubscribe from any more
-        if asked is not None and why.startswith(ELSEWHERE):
+            # There is nothing to unsubscribe from any more; or not even a ping is answered, as by
+            # a server that cannot save.
+            if not why.startswith(ELSEWHERE):
+                self._asked.popleft()
+        elif asked is not None and why.startswith(ELSEWHERE):
             self._asked.popleft()
             if asked.channel in self._topics:
                 self._futures[asked.channel] += asked.futures or []
@@ -232,11 +237,14 @@ class Subscriptions:
 
     def _ping(self) -> None:
         if self._connection is not None:
-            self._connection.write(_PING)
+            self._mark(self._connection, b"")
 
 
 class _Asked:
-    """A channel, and who waits for the subscription; None if it is to be unsubscribed from."""
+    """A channel, and who waits for the subscription; None for a mark.
+
+    A mark stands behind what unsubscribes from the channel, or is a ping, of none.
+    """
 
     __slots__ = ("channel", "futures", "is_again")
 
