@@ -13,7 +13,7 @@ from process import Process, Recorder
 
 from wsproto_async.exceptions import BrokerError
 from wsproto_async.pubsub import Position, Publication, Retention
-from wsproto_async.pubsub.redis import RedisBroker, held
+from wsproto_async.pubsub.redis import RedisBroker, held, presence
 from wsproto_async.pubsub.redis.slots import slot_of
 
 pytestmark = pytest.mark.one_loop
@@ -289,6 +289,30 @@ async def test_members_come_back_with_whichever_server_was_away(
         await until(is_back)
         assert len(other.received(topic)) == 1, "joined twice"
         assert other.recorder.restored.count(topic) == 1
+
+
+async def test_members_that_could_not_leave_are_found_when_their_server_is_back(
+    cluster: RedisCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "PRESENCE_TTL", 1.2)
+    one, other = await start(cluster), await start(cluster)
+    topics = await cluster.owned("room")
+    for topic in topics.values():
+        await one.broker.enter(topic, "1", "Ann")
+    for server in cluster.servers:
+        keys = await server.call("KEYS", "*")
+        if not any(b"processes" in key or b"topics" in key for key in keys):
+            break
+    server.stop()
+    await one.told("lost")
+    await one.broker.close()
+    server.go_on()
+
+    async def is_empty() -> bool:
+        return await other.broker.members(topics[server]) == {}
+
+    await until(is_empty)
+    await other.broker.close()
 
 
 async def test_the_first_server_of_the_url_is_needed_at_the_start_alone(

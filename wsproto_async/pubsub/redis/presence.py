@@ -11,11 +11,13 @@ import asyncio
 import re
 import secrets
 from collections.abc import Callable
+from functools import partial
 from itertools import chain
 from typing import Any, Final
 
 from ...exceptions import BrokerError
 from ..broker import PRESENCE_TTL
+from ..futures import has_succeeded
 from ..publication import Kind, Publication
 from ..wire import encode
 from .call import Call
@@ -87,8 +89,13 @@ class Presence:
         )
         if not members:
             del self._topics[topic]
-            self._send("SREM", self._names.topics(self._process), topic)
+            future.add_done_callback(partial(self._left, self._process, topic))
         return future
+
+    # Not earlier: the members may be at another server, which is away, and have to be found then.
+    def _left(self, process: str, topic: str, future: asyncio.Future[None]) -> None:
+        if has_succeeded(future) and topic not in self._topics:
+            self._send("SREM", self._names.topics(process), topic)
 
     def members(self, topic: str) -> asyncio.Future[dict[str, str]]:
         """See ``Broker``."""
@@ -185,8 +192,8 @@ class Presence:
             syncing = []
             for topic in todo[i : i + _AT_ONCE]:
                 members = topics.get(topic, {})
-                verb = "SADD" if members else "SREM"
-                self._send(verb, names.topics(process), topic)
+                if members:
+                    self._send("SADD", names.topics(process), topic)
                 call = Call(
                     *(1, names.members(topic), process, names.channel(topic)),
                     *(_JOINS if joins else b"", _LEAVES),
@@ -195,6 +202,9 @@ class Presence:
                 )
                 syncing.append(self._cluster.ask(call, _none))
             await asyncio.gather(*syncing)
+            for topic in todo[i : i + _AT_ONCE]:
+                if topic not in topics:
+                    self._send("SREM", names.topics(process), topic)
 
     def _send(
         self, *arguments: str | bytes | int, script: Script | None = None
