@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wsproto_async.cli.application import NotThere, load
+from wsproto_async.cli.application import NotThere, load_handler
 
 
 @pytest.fixture(autouse=True)
@@ -25,13 +25,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_a_name_in_a_module_here(folder: Path) -> None:
     (folder / "of_mine.py").write_text("class Rooms:\n async def lobby(ws): return 1\n")
-    assert asyncio.run(load("of_mine:Rooms.lobby")(None)) == 1
+    assert asyncio.run(load_handler("of_mine:Rooms.lobby")(None)) == 1
 
 
 def test_a_module_in_a_package(folder: Path) -> None:
     (folder / "parcel").mkdir()
     (folder / "parcel" / "inner.py").write_text("async def handler(ws): return 2\n")
-    assert asyncio.run(load("parcel.inner:handler")(None)) == 2
+    assert asyncio.run(load_handler("parcel.inner:handler")(None)) == 2
 
 
 @pytest.mark.parametrize("name", ["partly", "thing", "thing.method", "with_default"])
@@ -46,7 +46,7 @@ def test_what_is_like_a_coroutine_function(folder: Path, name: str) -> None:
         "  async def method(self, ws): return 3\n"
         "thing = Thing()\n"
     )
-    assert asyncio.run(load(f"of_mine:{name}")(None)) == 3
+    assert asyncio.run(load_handler(f"of_mine:{name}")(None)) == 3
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_what_is_not_there(folder: Path, name: str, why: str) -> None:
         "  async def two(self, ws): pass\n"
     )
     with pytest.raises(NotThere) as caught:
-        load(name)
+        load_handler(name)
     assert str(caught.value) == why
 
 
@@ -87,10 +87,10 @@ def test_what_is_not_there(folder: Path, name: str, why: str) -> None:
 def test_what_the_module_raises_is_left_alone(folder: Path, code: str) -> None:
     (folder / "failing.py").write_text(code)
     with pytest.raises((ImportError, ZeroDivisionError)):
-        load("failing:handler")
+        load_handler("failing:handler")
 
 
 def test_no_working_directory(folder: Path) -> None:
     folder.rmdir()
     with pytest.raises(NotThere, match="the working directory is not there any more"):
-        load("json:loads")
+        load_handler("json:loads")

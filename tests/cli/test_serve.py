@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import signal
 import socket
@@ -18,6 +19,7 @@ import pytest
 import trustme
 from programs import GOING_AWAY, connect, eventually, is_alive, read_all
 
+import wsproto_async
 from wsproto_async.cli import serve
 
 
@@ -163,12 +165,26 @@ def test_signals_that_come_twice(command: Callable, number: signal.Signals, gap:
             ["app:handler", "--port", "0", "--broker", "amqp://x"],
             "no broker for amqp:, only for redis:, rediss: and redis+unix:",
         ),
+        (["app:handler", "--port", "0", "--options", "app:rooms"], "'app:rooms' is no dict"),
+        (
+            ["app:handler", "--port", "0", "--options", "app"],
+            "'app' is not of the form module:options",
+        ),
+        (
+            ["app:handler", "--port", "0", "--options", "wrong:place"],
+            "'wrong:place' has 'host', for which there are options of the command",
+        ),
+        (
+            ["app:handler", "--port", "0", "--options", "wrong:type"],
+            "'wrong:type': topics must be Topics, not 'news'",
+        ),
     ],
 )
 def test_what_is_not_there(
     command: Callable, tmp_path: Path, workers: str, arguments: list[str], why: str
 ) -> None:
     (tmp_path / "latin").write_bytes(b"t\xf6ken")
+    (tmp_path / "wrong.py").write_text("place = {'host': '::1'}\ntype = {'topics': ['news']}")
     program = command("serve", *arguments, "--workers", workers)
     assert program.end() == 2
     assert program.lines[0] == f"wsproto-async: error: {why}\n"
@@ -281,6 +297,43 @@ def test_sighup_loads_the_new_code_and_certificate(command: Callable, tmp_path: 
     program.wait_for("new code", 2)
     eventually(lambda: not any(map(is_alive, old)))
     assert certificate() != before
+    program.send(signal.SIGTERM)
+    assert program.end() == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_options_in_the_module(command: Callable, tmp_path: Path, workers: str) -> None:
+    """Loaded as the handler is; what the command line says counts."""
+    code = """from wsproto_async import Response, Topic
+
+async def handler(ws):
+    subscription = await ws.subscribe("news")
+    await ws.send(f"{subscription.position is not None} {ws.subprotocol}")
+    await ws.wait_closed()
+
+options = {
+    "topics": [Topic("news", history=5)],
+    "subprotocols": ["chat"],
+    "liveness": "/wrong",
+    "process_request": lambda ws, request: Response(418) if ws.path == "/tea" else None,
+}
+"""
+    (tmp_path / "more.py").write_text(code)
+    program = command(
+        *("serve", "more:handler", "--options", "more:options", "--liveness", "/livez"),
+        *("--port", "0", "--workers", workers),
+    )
+    address = f"127.0.0.1:{program.port}"
+    with urlopen(f"http://{address}/livez") as response:
+        assert response.status == 200
+    with pytest.raises(HTTPError, match="418"):
+        urlopen(f"http://{address}/tea")
+
+    async def ask() -> str | bytes:
+        async with wsproto_async.connect(f"ws://{address}/", subprotocols=["chat"]) as ws:
+            return await ws.recv()
+
+    assert asyncio.run(ask()) == "True chat"
     program.send(signal.SIGTERM)
     assert program.end() == 0
 

@@ -7,23 +7,58 @@ import os
 import sys
 from inspect import isclass, iscoroutinefunction, isfunction, ismethod, signature
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
-__all__ = ["NotThere", "load", "own_frames"]
+from ..aio.serve import serve
+from ..aio.websocket import WebSocket
+
+__all__ = ["NotThere", "load_handler", "load_options", "own_frames"]
+
+# What all processes share, or the supervisor alone needs.
+_ELSEWHERE: Final = {"backlog", "broker", "host", "port", "reuse_port", "sock"}
 
 
 class NotThere(Exception):
     """What was named is not there; the text says what."""
 
 
-def load(name: str) -> Any:
-    """Return the handler ``name``: ``module:attribute``, from the working directory or installed.
+def load_handler(name: str) -> Any:
+    """Return the coroutine function ``name``; raises what ``_load`` raises."""
+    found = _load(name, "handler")
+    if not callable(found):
+        raise NotThere(f"{name!r} cannot be called")
+    is_plain = isfunction(found) or ismethod(found)
+    if isclass(found) or (is_plain and not iscoroutinefunction(found)):
+        raise NotThere(f"{name!r} is no coroutine function")
+    try:
+        signature(found).bind(None)
+    except TypeError:
+        raise NotThere(f"{name!r} cannot be called with a connection alone") from None
+    return found
+
+
+def load_options(name: str) -> dict[str, Any]:
+    """Return the options of ``serve`` in the dict ``name``; raises what ``_load`` raises."""
+    found = _load(name, "options")
+    if not isinstance(found, dict):
+        raise NotThere(f"{name!r} is no dict")
+    for option in _ELSEWHERE & found.keys():
+        raise NotThere(f"{name!r} has {option!r}, for which there are options of the command")
+    try:
+        serve(WebSocket.wait_closed, 0, **found)
+    except (TypeError, ValueError) as exc:
+        raise NotThere(f"{name!r}: {exc}") from None
+    return found
+
+
+def _load(name: str, what: str) -> Any:
+    """Return ``name``: ``module:attribute``, from the working directory or installed.
 
     Raises NotThere. What the module itself raises while it is imported is left alone.
     """
     module_name, colon, path = name.partition(":")
     if not colon or not all(map(str.isidentifier, [*module_name.split("."), *path.split(".")])):
-        raise NotThere(f"{name!r} is not of the form module:handler")
+        raise NotThere(f"{name!r} is not of the form module:{what}")
     if module_name.endswith(".py"):
         raise NotThere(
             f"{name!r} names a file; {module_name.removesuffix('.py')}:{path} is its module"
@@ -45,15 +80,6 @@ def load(name: str) -> Any:
             found = getattr(found, attribute)
         except AttributeError:
             raise NotThere(f"module {module_name!r} has no {path!r}") from None
-    if not callable(found):
-        raise NotThere(f"{name!r} cannot be called")
-    is_plain = isfunction(found) or ismethod(found)
-    if isclass(found) or (is_plain and not iscoroutinefunction(found)):
-        raise NotThere(f"{name!r} is no coroutine function")
-    try:
-        signature(found).bind(None)
-    except TypeError:
-        raise NotThere(f"{name!r} cannot be called with a connection alone") from None
     return found
 
 

@@ -38,6 +38,7 @@ examples:
   wsproto-async serve chat:handler --port 443 --certfile cert.pem --keyfile key.pem
   wsproto-async serve chat:handler --uds chat.sock --origin https://example.com
   wsproto-async serve chat:handler --port 8765 --workers 4 --broker redis://localhost
+  wsproto-async serve chat:handler --port 8765 --options chat:OPTIONS
 
 exit status:
   0  stopped by a signal
@@ -70,6 +71,12 @@ def add_to(commands: Any) -> None:
     parser.set_defaults(command=_serve)
     add = parser.add_argument
     add("handler", metavar="HANDLER", help="module:name of a coroutine function")
+    add(
+        "--options",
+        metavar="NAME",
+        help="module:name of a dict with what there is no option for here: topics, hooks, "
+        "subprotocols, ...; all that serve() takes, see the reference",
+    )
 
     group = parser.add_argument_group(
         "where to listen; without --port and --uds, on systemd's sockets"
@@ -189,7 +196,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     try:
         with watcher:
             run_loaded(
-                lambda: _load(arguments),
+                lambda: _load(arguments, options),
                 arguments.port,
                 workers=arguments.workers,
                 grace=arguments.grace,
@@ -234,11 +241,19 @@ def _status_of(arguments: argparse.Namespace) -> dict[str, Status]:
     return {"status": Status(arguments.status, metrics=arguments.metrics, token=token, **given)}
 
 
-def _load(arguments: argparse.Namespace) -> tuple[Handler, dict[str, Any]]:
-    """Load what must be loaded anew when workers are restarted: the code, and the certificate."""
+def _load(arguments: argparse.Namespace, given: dict[str, Any]) -> tuple[Handler, dict[str, Any]]:
+    """Load what must be loaded anew when workers are restarted: the code, and the certificate.
+
+    Options that are ``given`` on the command line count.
+    """
     try:
-        handler = application.load(arguments.handler)
-        more = {} if arguments.certfile is None else {"ssl": _context(arguments)}
+        handler = application.load_handler(arguments.handler)
+        more = {}
+        if arguments.options is not None:
+            found = application.load_options(arguments.options)
+            more = {name: value for name, value in found.items() if name not in given}
+        if arguments.certfile is not None:
+            more["ssl"] = _context(arguments)
     except application.NotThere as exc:
         raise SystemExit(fail(str(exc), EXIT_USAGE)) from None
     except Exception as exc:
