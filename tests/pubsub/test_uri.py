@@ -28,8 +28,7 @@ def test_what_names_no_broker_is_told_what_does() -> None:
 
 
 def test_without_hiredis_the_extra_is_told() -> None:
-    program = """import subprocess
-import sys
+    program = """import sys
 sys.modules["hiredis"] = None
 from wsproto_async.pubsub.uri import open_broker
 open_broker("redis://h")
