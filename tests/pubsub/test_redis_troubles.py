@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -86,6 +86,57 @@ async def test_a_server_that_is_a_replica_is_waited_for(server: RedisServer, one
     await server.call("REPLICAOF", "NO", "ONE")
     await one.told("lost", "made")
     await one.broker.publish(message("news", "x"), KEPT, "")
+
+
+async def copies(server: RedisServer, other: RedisServer) -> None:
+    await server.call("REPLICAOF", "127.0.0.1", other.port)
+
+    async def has_copied() -> bool:
+        return b"master_link_status:up" in await server.call("INFO", "replication")
+
+    await until(has_copied)
+
+
+async def test_what_a_server_has_lost_as_a_replica_is_missing(
+    server: RedisServer, one: Process, tmp_path: Path
+) -> None:
+    """It is the same run, and its history goes back: the same offsets would come again."""
+    (tmp_path / "other").mkdir()
+    async with RedisServer(tmp_path / "other") as other:
+        for each in (server, other):
+            await each.call("CONFIG", "SET", "repl-diskless-sync-delay", "0")
+        await copies(other, server)
+        before = await one.broker.publish(message("news", "1"), KEPT, "")
+        await until(lambda: has(other, before.epoch))
+        await other.call("REPLICAOF", "NO", "ONE")
+        last = await one.broker.publish(message("news", "lost"), KEPT, "")
+        assert last == (before.epoch, 2)
+        await copies(server, other)
+        await server.call("REPLICAOF", "NO", "ONE")
+        await until(lambda: is_to_look(server))
+        for _ in range(2):
+            await asyncio.wait_for(again(one), 10)
+        assert (await one.broker.read("news", last, KEPT)).publications is None
+
+
+async def has(server: RedisServer, epoch: str) -> bool:
+    head = await server.call("HGET", "wsproto_async:{news}:head", "epoch")
+    return head == epoch.encode()
+
+
+async def is_to_look(server: RedisServer) -> bool:
+    seconds, microseconds = map(int, await server.call("TIME"))
+    looked = int(await server.call("HGET", "wsproto_async:{news}:head", "looked"))
+    return seconds * 1000 + microseconds // 1000 >= looked + 20
+
+
+async def again(process: Process) -> None:
+    """Publish as soon as it can be."""
+    while True:
+        with suppress(BrokerError):
+            await process.broker.publish(message("news", "x"), KEPT, "")
+            return
+        await asyncio.sleep(0.01)
 
 
 async def test_a_replica_is_no_broker(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:

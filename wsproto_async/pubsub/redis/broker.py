@@ -44,7 +44,8 @@ class RedisBroker(Broker):
     Needs Redis 6 or newer, or Valkey: one server, which may have replicas, or a cluster, of which
     the URL names any server; its others are found by themselves, and the topics divided among them.
     A history ends, and who has missed something is told so, when its server restarts, another takes
-    over, or it gets the topic from another: it may lack what was written last. While that happens,
+    over, or it gets the topic from another: it may lack what was written last; and when it gets its
+    first replica, which looks the same. While that happens,
     or after ``SCRIPT FLUSH``, one with an idempotency key may arrive behind others published later.
 
     Raises ValueError for what cannot be.

@@ -2,8 +2,9 @@
 
 All keys of a call are of one topic. ARGV[1] is always the name of the server's run: a history
 that another run has written is not gone on with, since a server that was restarted, or has taken
-over from another, may lack the last of it, and would give the same offsets again. ARGV[2] is the
-command that publishes.
+over from another, may lack the last of it, and would give the same offsets again. So may one that
+was a replica for a time, in the same run: that it has another replication id then is looked at
+once in 20 ms at most. ARGV[2] is the command that publishes.
 """
 
 from __future__ import annotations
@@ -32,16 +33,23 @@ _HISTORY: Final = """
 local server = ARGV[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local head = redis.call('HMGET', KEYS[1], 'server', 'epoch', 'offset', 'mark', 'marked')
-if head[1] ~= server then
-    redis.call('DEL', KEYS[1], KEYS[2])
-    head = {server, string.format('%.0f', time[1] * 1000000 + time[2]), 0, 0, 0}
-    redis.call('HSET', KEYS[1], 'server', server, 'epoch', head[2],
-        'offset', 0, 'mark', 0, 'marked', 0)
+local function number(value) return string.format('%.0f', value) end
+local head = redis.call('HMGET', KEYS[1], 'server', 'epoch', 'offset', 'mark', 'marked',
+    'replid', 'looked')
+if head[1] ~= server or now >= head[7] + 20 then
+    local info = redis.call('INFO', 'replication')
+    local replid = string.match(info, 'master_replid:(%w+)') or ''
+    if head[1] ~= server or head[6] ~= replid then
+        redis.call('DEL', KEYS[1], KEYS[2])
+        head = {server, number(time[1] * 1000000 + time[2]), 0, 0, 0}
+        redis.call('HSET', KEYS[1], 'server', server, 'epoch', head[2],
+            'offset', 0, 'mark', 0, 'marked', 0, 'replid', replid, 'looked', number(now))
+    else
+        redis.pcall('HSET', KEYS[1], 'looked', number(now)) -- what reads needs no memory
+    end
 end
 local epoch = head[2]
 local offset = tonumber(head[3])
-local function number(value) return string.format('%.0f', value) end
 local function keep(age) redis.call('PEXPIRE', KEYS[1], age + 86400000) end
 """
 
