@@ -25,9 +25,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from inspect import signature
 from pathlib import Path
-from random import randrange
 
 import pytest
+from ports import Port
 
 import wsproto_async
 
@@ -86,17 +86,10 @@ def test_blocks_compile(section: Section) -> None:
         compile(code, section.title, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
 
 
-def find_free_port() -> str:
-    """A port that no connection gets by itself, so that nobody else comes to it meanwhile."""
-    while True:
-        port = randrange(20_000, 32_000)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return str(port)
-
-
 @cases([section for section in SECTIONS if section.programs])
 def test_programs_run(section: Section, tmp_path: Path) -> None:
-    port = find_free_port()
+    reserved = Port()
+    port = str(reserved.number)
     for name, code in section.programs.items():
         (tmp_path / name).write_text(code.replace("8765", port), encoding="utf-8")
 

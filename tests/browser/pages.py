@@ -13,10 +13,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from random import randrange
 from typing import Any
+
+from ports import Port
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent.parent / "examples"
@@ -30,7 +31,8 @@ class Example:
         self.name = name
         self.program = program or EXAMPLES / name / "server.py"
         self.options = options
-        self.port = find_free_port()
+        self._port = Port()
+        self.port = self._port.number
         self.url = f"http://127.0.0.1:{self.port}/"
         self.start()
 
@@ -64,14 +66,6 @@ class Example:
         if self.process.returncode is None:
             self.process.kill()
             self.process.communicate()
-
-
-def find_free_port() -> int:
-    """A port that no connection gets by itself, so that nobody else comes to it meanwhile."""
-    while True:
-        port = randrange(20_000, 32_000)
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 def answers(port: int) -> bool:

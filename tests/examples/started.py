@@ -10,10 +10,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from random import randrange
 from typing import Any
+
+from ports import Port
 
 from wsproto_async import WebSocket
 
@@ -25,7 +25,8 @@ class Example:
     """A server among the examples, on a free port."""
 
     def __init__(self, name: str, *options: str) -> None:
-        self.port = find_free_port()
+        self._port = Port()
+        self.port = self._port.number
         self.uri = f"ws://127.0.0.1:{self.port}/"
         self.process = subprocess.Popen(
             [sys.executable, EXAMPLES / name, *options, *port_option(name, self.port)],
@@ -69,17 +70,6 @@ Start = Callable[..., Example]
 def port_option(name: str, port: int) -> list[str]:
     """Those with a page have options; the others take just a port."""
     return ["--port", str(port)] if "/" in name else [str(port)]
-
-
-def find_free_port() -> int:
-    """A port that no connection gets by itself, so that nobody else comes to it meanwhile."""
-    while True:
-        with (
-            suppress(OSError),
-            socket.create_server(("127.0.0.1", randrange(20_000, 32_000))) as sock,
-        ):
-            port: int = sock.getsockname()[1]
-            return port
 
 
 def wait_until_answering(example: Example) -> None:

@@ -15,12 +15,12 @@ import sys
 from typing import Any
 
 import pytest
+from ports import Port
 from started import (
     EXAMPLES,
     TIMEOUT,
     Start,
     expect_close,
-    find_free_port,
     port_option,
     receive,
     say,
@@ -182,7 +182,8 @@ def test_client_says_hi_by_default(share: Start) -> None:
 
 
 def test_client_without_a_server() -> None:
-    done = run_client(f"ws://127.0.0.1:{find_free_port()}/")
+    nobodys = Port()
+    done = run_client(f"ws://127.0.0.1:{nobodys.number}/")
     assert done.returncode == 1
     assert done.stderr.startswith("client: ")
     assert "Traceback" not in done.stderr

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from started import TIMEOUT, Example, Start, expect_close, find_free_port, receive
+from ports import Port
+from started import TIMEOUT, Example, Start, expect_close, receive
 
 from wsproto_async import InvalidStatus, Request, Response, Server, WebSocket, connect, serve
 
@@ -134,7 +135,8 @@ async def test_refusals(proxy: Example, start: Start) -> None:
     with pytest.raises(InvalidStatus) as refused:
         await connect(proxy.uri, origin="http://elsewhere.example")
     assert refused.value.response.status == 403
-    nowhere = f"ws://127.0.0.1:{find_free_port()}"
+    nobodys = Port()
+    nowhere = f"ws://127.0.0.1:{nobodys.number}"
     lonely = await asyncio.to_thread(start, "proxy.py", nowhere)
     with pytest.raises(InvalidStatus) as refused:
         await connect(lonely.uri)

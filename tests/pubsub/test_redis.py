@@ -276,8 +276,8 @@ async def test_nothing_waits_for_ever(
         one.broker.publish(message("news", "x"), None, ""),
         one.broker.publish(message("news", "x"), KEPT, "key"),
         one.broker.read("news", None, KEPT),
-        one.broker.members("news"),
-        one.broker.enter("news", "1", "Ann"),
+        one.broker.members("room"),
+        one.broker.enter("room", "1", "Ann"),
     ]
     for future in futures:
         with pytest.raises(BrokerError, match="no connection to Redis"):
@@ -294,7 +294,7 @@ async def test_nothing_waits_for_ever(
     assert texts(one.received("news"))[-1] == "hello"
 
     async def is_member() -> bool:
-        return await one.broker.members("news") == {"1": "Ann"}
+        return await one.broker.members("room") == {"1": "Ann"}
 
     await until(is_member)
 

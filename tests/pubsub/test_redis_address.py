@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import trustme
 from conformance import message, texts
+from ports import Port
 from process import Process, Recorder
-from server import RedisServer, free_port
+from server import RedisServer
 
 from wsproto_async.exceptions import BrokerError
 from wsproto_async.pubsub import Retention
@@ -144,7 +145,8 @@ async def test_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     certificate = authority.issue_cert("localhost")
     certificate.private_key_and_cert_chain_pem.write_to_path(tmp_path / "server.pem")
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    port = free_port()
+    reserved = Port()
+    port = reserved.number
     options = [
         *("--tls-port", str(port), "--tls-auth-clients", "no"),
         *("--tls-cert-file", str(tmp_path / "server.pem")),
@@ -185,6 +187,7 @@ async def test_what_is_no_redis(answer: bytes, monkeypatch: pytest.MonkeyPatch) 
 
 async def test_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker, "_START_TIMEOUT", 0.5)
-    port = free_port()
+    reserved = Port()
+    port = reserved.number
     with pytest.raises(BrokerError, match=f"cannot use Redis at 127.0.0.1:{port}: "):
         await talk(f"redis://127.0.0.1:{port}")

@@ -27,6 +27,7 @@ class BrokerConnection(asyncio.Protocol):
         self.ended: asyncio.Future[str] = self._loop.create_future()
         self._transport: asyncio.Transport | None = None
         self._output: list[bytes] = []
+        self.is_aborted = False
         self._why = f"closed by {peer}"
         self._has_heard = False
         self._silent = 0
@@ -74,8 +75,9 @@ class BrokerConnection(asyncio.Protocol):
             self._transport.close()
 
     def abort(self, why: str) -> None:
-        """End at once."""
+        """End at once, since it is of no use."""
         self._why = why
+        self.is_aborted = True
         if self._transport is not None:
             self._transport.abort()
 

@@ -17,11 +17,11 @@ from .connection import Connection
 __all__ = ["Link", "Owner"]
 
 _CONNECT_TIMEOUT: Final = 3.0  # seconds
-# Seconds to wait after the first attempt in vain, and at most: up to them, at random.
+# Seconds to wait before the next attempt, and before one that follows many in vain: up to them, at
+# random.
 _FIRST_CEILING: Final = 0.05
 _LAST_CEILING: Final = 0.5
-_STABLE: Final = 1.0
-"""Seconds that a connection lasts that was of use: the next attempt is made at once."""
+_STABLE: Final = 1.0  # seconds that a connection lasts if it is of use
 
 
 class Owner(Protocol):
@@ -85,10 +85,9 @@ class Link:
                 await asyncio.shield(connection.ended)
             finally:
                 connection.close()
-            if self._loop.time() >= since + _STABLE:
+            if not connection.is_aborted or self._loop.time() >= since + _STABLE:
                 ceiling = _FIRST_CEILING
-            else:
-                ceiling = await _pause(ceiling)
+            ceiling = await _pause(ceiling)
 
 
 async def _pause(ceiling: float) -> float:
