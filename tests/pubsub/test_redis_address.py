@@ -65,6 +65,10 @@ async def test_another_server_that_cannot_be(where: str) -> None:
         "redis://h/-1",
         "redis+unix://",
         "redis://h/٣",
+        "redis://h?protocol=3",
+        "redis://h?db",
+        "redis://:pass#word@h",
+        "redis://:pass?word@h",
     ],
 )
 def test_what_names_no_server(url: str) -> None:

@@ -49,7 +49,10 @@ class Address(NamedTuple):
         path = unquote(parts.path) if parts.scheme == "redis+unix" else ""
         if parts.scheme == "redis+unix" and not path:
             raise ValueError("redis+unix:// needs the path of a socket")
-        database = parse_qs(parts.query).get("db", ["0"])[-1]
+        query = parse_qs(parts.query, keep_blank_values=True)
+        if query.keys() - {"db"} or parts.fragment:
+            raise ValueError("a URL of Redis has ?db=3 or nothing; in a password ? is %3F, # is %23")
+        database = query.get("db", ["0"])[-1]
         if not path and parts.path.strip("/"):
             database = parts.path.strip("/")
         if not (database.isascii() and database.isdigit()):
