@@ -51,7 +51,7 @@ class Address(NamedTuple):
             raise ValueError("redis+unix:// needs the path of a socket")
         query = parse_qs(parts.query, keep_blank_values=True)
         if query.keys() - {"db"} or parts.fragment:
-            raise ValueError("a URL of Redis has ?db=3 or nothing; in a password ? is %3F, # is %23")
+            raise ValueError("a URL of Redis may have ?db=3; in a password ? is %3F, # is %23")
         database = query.get("db", ["0"])[-1]
         if not path and parts.path.strip("/"):
             database = parts.path.strip("/")
