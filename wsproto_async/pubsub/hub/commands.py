@@ -17,7 +17,7 @@ from .protocol import DONE, U32, Fields, FrameError
 
 __all__ = ["Commands"]
 
-_MAX_AWAY: Final = 10.0  # seconds
+MAX_AWAY: Final = 10.0  # seconds
 
 
 class Commands:
@@ -71,7 +71,7 @@ class Commands:
         self._waiting.extendleft(reversed(again))
         if self._failing is None and self._away is None:
             self._away = self._loop.call_later(
-                _MAX_AWAY, self._give_up, f"no connection to the hub: {why}"
+                MAX_AWAY, self._give_up, f"no connection to the hub: {why}"
             )
 
     def fail(self, why: str) -> None:
