@@ -44,6 +44,7 @@ async def test_over_tls() -> None:
         assert await check_server(url, patience=20, ssl=trusting) == []
 
 
+@pytest.mark.one_loop
 async def test_a_limit_that_is_not_kept() -> None:
     async with serve(echo, 0, max_size=None) as server:
         found = await check_server(f"ws://localhost:{server.port}/", max_size=1000, patience=5)
@@ -75,6 +76,7 @@ async def proxy(port: int, *, to_client: Any) -> AsyncIterator[str]:
         yield url
 
 
+@pytest.mark.one_loop
 @pytest.mark.parametrize(
     ("said", "changed", "sections"),
     [
