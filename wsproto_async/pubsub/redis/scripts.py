@@ -87,7 +87,7 @@ if ARGV[4] ~= '0' then
     end
     if now >= head[5] + age then
         redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', head[4])
-        redis.call('HSET', KEYS[1], 'mark', last, 'marked', number(now))
+        redis.call('HSET', KEYS[1], 'mark', earlier, 'marked', number(now))
         redis.call('PEXPIRE', KEYS[2], 2 * age)
         keep(2 * age)
     end
