@@ -172,7 +172,12 @@ def test_signals_that_come_twice(command: Callable, number: signal.Signals, gap:
         ),
         (
             ["app:handler", "--port", "0", "--options", "wrong:place"],
-            "'wrong:place' has 'host', for which there are options of the command",
+            "'wrong:place' has 'backlog': where to listen and the broker are said on the command"
+            " line",
+        ),
+        (
+            ["app:handler", "--port", "0", "--status", "/here", "--options", "wrong:both"],
+            "'wrong:both': liveness and readiness must differ from the paths of status",
         ),
         (
             ["app:handler", "--port", "0", "--options", "wrong:type"],
@@ -184,7 +189,9 @@ def test_what_is_not_there(
     command: Callable, tmp_path: Path, workers: str, arguments: list[str], why: str
 ) -> None:
     (tmp_path / "latin").write_bytes(b"t\xf6ken")
-    (tmp_path / "wrong.py").write_text("place = {'host': '::1'}\ntype = {'topics': ['news']}")
+    (tmp_path / "wrong.py").write_text(
+        "place = {'backlog': 1}\nboth = {'liveness': '/here'}\ntype = {'topics': ['news']}"
+    )
     program = command("serve", *arguments, "--workers", workers)
     assert program.end() == 2
     assert program.lines[0] == f"wsproto-async: error: {why}\n"

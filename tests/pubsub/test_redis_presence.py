@@ -151,8 +151,9 @@ async def test_who_leaves_when_all_was_flushed_is_missed_and_that_is_told(
     server: RedisServer, one: Process, bob: subprocess.Popen[bytes]
 ) -> None:
     await one.receive(1, "room")
+    bob.kill()  # before it can look once more
+    bob.wait()
     await server.call("FLUSHALL")
-    bob.kill()
     async with asyncio.timeout(PATIENCE):
         while not one.recorder.members_were_lost:
             await one.recorder.changed()
@@ -161,6 +162,21 @@ async def test_who_leaves_when_all_was_flushed_is_missed_and_that_is_told(
     assert told_of_presence(one, "room") == JOINED
     await goes_on(server)
     assert one.recorder.members_were_lost == 1
+
+
+async def test_what_is_lost_while_a_server_is_away_again_is_told_as_an_outage(
+    server: RedisServer, one: Process
+) -> None:
+    await one.broker.enter("room", "1", "Ann")
+    presence = one.broker._presence
+    presence.cut_off()
+    presence.look()
+    presence.cut_off()  # before it has looked
+    await goes_on(server)
+    await server.call("FLUSHALL")
+    await members_are(one, **{"1": "Ann"})
+    await goes_on(server)
+    assert one.recorder.members_were_lost == 0
 
 
 async def test_what_redis_was_not_told_it_is_told_later(

@@ -14,7 +14,7 @@ from ..aio.websocket import WebSocket
 
 __all__ = ["NotThere", "load_handler", "load_options", "own_frames"]
 
-# What all processes share, or the supervisor alone needs.
+# What all processes share: it is there before the module is loaded.
 _ELSEWHERE: Final = {"backlog", "broker", "host", "port", "reuse_port", "sock"}
 
 
@@ -37,18 +37,23 @@ def load_handler(name: str) -> Any:
     return found
 
 
-def load_options(name: str) -> dict[str, Any]:
-    """Return the options of ``serve`` in the dict ``name``; raises what ``_load`` raises."""
+def load_options(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of ``serve`` in the dict ``name``, but for those that are ``given``.
+
+    Raises what ``_load`` raises, and NotThere for what cannot be, or not with those.
+    """
     found = _load(name, "options")
     if not isinstance(found, dict):
         raise NotThere(f"{name!r} is no dict")
-    for option in _ELSEWHERE & found.keys():
-        raise NotThere(f"{name!r} has {option!r}, for which there are options of the command")
+    for option in sorted(_ELSEWHERE & found.keys()):
+        why = "where to listen and the broker are said on the command line"
+        raise NotThere(f"{name!r} has {option!r}: {why}")
+    more = {option: value for option, value in found.items() if option not in given}
     try:
-        serve(WebSocket.wait_closed, 0, **found)
+        serve(WebSocket.wait_closed, 0, **given, **more)
     except (TypeError, ValueError) as exc:
         raise NotThere(f"{name!r}: {exc}") from None
-    return found
+    return more
 
 
 def _load(name: str, what: str) -> Any:

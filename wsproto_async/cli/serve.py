@@ -244,14 +244,13 @@ def _status_of(arguments: argparse.Namespace) -> dict[str, Status]:
 def _load(arguments: argparse.Namespace, given: dict[str, Any]) -> tuple[Handler, dict[str, Any]]:
     """Load what must be loaded anew when workers are restarted: the code, and the certificate.
 
-    Options that are ``given`` on the command line count.
+    What is ``given`` on the command line counts.
     """
     try:
         handler = application.load_handler(arguments.handler)
         more = {}
         if arguments.options is not None:
-            found = application.load_options(arguments.options)
-            more = {name: value for name, value in found.items() if name not in given}
+            more = application.load_options(arguments.options, given)
         if arguments.certfile is not None:
             more["ssl"] = _context(arguments)
     except application.NotThere as exc:

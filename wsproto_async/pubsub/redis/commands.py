@@ -2,7 +2,8 @@
 
 Without a connection commands wait for one, for 10 s; then all fail at once until it is back. What
 had been written and was not answered when a connection ended is written again, if that is safe:
-with a key of idempotency, only to the same run of the server, since another may not have the key.
+with a key of idempotency, only to the same run of the server with the same data, since else it may
+not have the key.
 """
 
 from __future__ import annotations
@@ -69,8 +70,8 @@ class Commands:
     def linked(self, connection: Connection, replies: list[Any]) -> None:
         self._connection = connection
         before, self._run = self._run, Run.parse(replies[0])
-        if self._run.id != before.id:
-            self._fail_written("may have been published: the server is another")
+        if self._run != before:
+            self._fail_written("may have been published: the server may have lost it")
         self._failing = None
         self._stop_clock()
         connection.on_replies = self._replied

@@ -11,6 +11,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import Callable
+from enum import Enum
 from functools import partial
 from itertools import chain
 from typing import Any, Final
@@ -42,6 +43,14 @@ _JOINS: Final = encode(Publication("", b"", True, kind=Kind.JOIN))[4:-1]
 _LEAVES: Final = encode(Publication("", b"", True, kind=Kind.LEAVE))[4:-1]
 
 
+class _Outage(Enum):
+    """What has become of a server that may have lost its topics."""
+
+    NONE = 0
+    LASTS = 1
+    IS_OVER = 2  # and this process has not looked since
+
+
 class Presence:
     """The members of this process, and what is to be done for those of others.
 
@@ -57,8 +66,7 @@ class Presence:
         self._counts: dict[str, tuple[int, int]] = {}  # of others, and for how many ticks
         self._is_known = False  # this process to Redis
         self._is_unsure = False  # if Redis knows all that has changed
-        self._is_back = False  # a server, which may have lost its topics
-        self._is_away = False  # a server, or was when it was looked last
+        self._outage = _Outage.NONE
         self._was_lost = False  # what Redis knew, at no outage
         self._look = asyncio.Event()
 
@@ -103,11 +111,11 @@ class Presence:
 
     def cut_off(self) -> None:
         """A server is away: what it has lost then is told as an outage."""
-        self._is_away = True
+        self._outage = _Outage.LASTS
 
     def look(self) -> None:
         """Look now if all is as it should be: a server is back."""
-        self._is_back = True
+        self._outage = _Outage.IS_OVER
         self._look.set()
 
     async def run(self) -> None:
@@ -135,17 +143,19 @@ class Presence:
         count = await counting
         counts = await looking
         is_lost = count == 1 and self._is_known
+        is_back = self._outage is _Outage.IS_OVER
         if self._was_lost:  # since then the others have looked as well
             self._was_lost = False
             self._on_restored()
         try:
             if count < 0:
                 await self._go_on_under_another_name()
-            elif self._is_unsure or self._is_back or is_lost:
+            elif self._is_unsure or is_back or is_lost:
                 joins = self._is_unsure and not is_lost
-                self._was_lost = is_lost and not self._is_away
-                self._is_away = self._is_away and not self._is_back
-                self._is_unsure = self._is_back = False
+                self._was_lost = is_lost and self._outage is _Outage.NONE
+                if is_back:
+                    self._outage = _Outage.NONE
+                self._is_unsure = False
                 await self._restore(self._process, self._topics, joins=joins)
         except BrokerError:
             self._is_unsure = True

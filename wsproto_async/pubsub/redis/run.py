@@ -20,12 +20,14 @@ class Run(NamedTuple):
     """From one start of a server to its end.
 
     In a cluster a channel can be one of its shard alone; what is published on others goes to all.
+    ``data`` is another when the server was a replica for a time, and may have lost something.
     """
 
     id: str
     is_cluster: bool
     is_sharded: bool
     is_replica: bool
+    data: str
 
     @classmethod
     def parse(cls, reply: Any) -> Run:
@@ -39,7 +41,10 @@ class Run(NamedTuple):
         version = info.get("redis_version", "").partition(".")[0]
         has_shards = version.isdecimal() and int(version) >= _SHARDS_SINCE
         is_replica = info.get("role") == "slave"
-        return cls(info["run_id"], is_cluster, is_cluster and has_shards, is_replica)
+        is_sharded = is_cluster and has_shards
+        return cls(
+            info["run_id"], is_cluster, is_sharded, is_replica, info.get("master_replid", "")
+        )
 
     @property
     def publish(self) -> str:
@@ -57,5 +62,5 @@ class Run(NamedTuple):
         return "SUNSUBSCRIBE" if self.is_sharded else "UNSUBSCRIBE"
 
 
-NO_RUN: Final = Run("", False, False, False)
+NO_RUN: Final = Run("", False, False, False, "")
 """Before there was a connection."""
