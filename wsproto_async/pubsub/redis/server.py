@@ -9,6 +9,7 @@ from .address import Address
 from .command import Command
 from .commands import Commands
 from .link import Link
+from .run import REPLICA
 from .subscriptions import Subscriptions
 
 __all__ = ["Server", "User"]
@@ -62,11 +63,21 @@ class Server:
 
     def _linked(self, link: str, why: str | None) -> None:
         (self._down.discard if why is None else self._down.add)(link)
+        if link == "commands" and why == REPLICA:
+            self.subscriptions.abort(why)
+        elif not self._down and self.commands.run.id != self.subscriptions.run.id:
+            self._abort_older("subscriptions" if link == "commands" else "commands")
         if self.is_up is bool(self._down):
             self.is_up = not self._down
             self._user.changed(self, why or "")
         if self.is_up:
             self.subscriptions.confirm()
+
+    def _abort_older(self, link: str) -> None:
+        """The address, or what is behind it, has led the links to two servers: take the later."""
+        self._down.add(link)
+        why = "the address is another server's now"
+        (self.subscriptions if link == "subscriptions" else self.commands).abort(why)
 
     async def close(self) -> None:
         """Close both connections when all is written."""
