@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Protocol
 
 from .address import Address
@@ -21,7 +22,7 @@ class User(Protocol):
     def changed(self, server: Server, why: str) -> None:
         """``is_up`` has changed, with ``why`` it is not."""
 
-    def failed(self, exc: Exception) -> None:
+    def failed(self, server: Server, exc: Exception) -> None:
         """An attempt to connect has failed."""
 
     def command_elsewhere(self, server: Server, command: Command, why: str) -> None:
@@ -57,7 +58,7 @@ class Server:
         )
         loop = asyncio.get_running_loop()
         self._running = [
-            loop.create_task(Link(address, owner.greeting, owner, user.failed).run())
+            loop.create_task(Link(address, owner.greeting, owner, partial(user.failed, self)).run())
             for owner in (self.commands, self.subscriptions)
         ]
 
