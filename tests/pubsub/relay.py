@@ -1,4 +1,4 @@
-"""A way to a hub that breaks when a test wants it to, while the hub goes on."""
+"""A way to a broker that breaks, or leads to another, when a test wants it to."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from contextlib import suppress
 
 
 class Relay:
-    """Listens at ``path``, and passes on to ``target`` and back."""
+    """Listens at ``path``, and passes on to ``target`` and back: new connections to a new one."""
 
     def __init__(self, path: str, target: str) -> None:
         self.path = path
-        self._target = target
+        self.target = target
+        self.pause = 0.0
+        """Seconds after each 64 KiB."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._deaf: set[asyncio.Task[None]] = set()
 
@@ -39,7 +41,7 @@ class Relay:
         task.add_done_callback(self._tasks.discard)
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_unix_connection(self._target)
+        there, back = await asyncio.open_unix_connection(self.target)
         this = asyncio.current_task()
         try:
             async with asyncio.TaskGroup() as both:
@@ -60,4 +62,5 @@ class Relay:
                 if task not in self._deaf:
                     writer.write(data)
                     await writer.drain()
+                    await asyncio.sleep(self.pause)
         writer.close()

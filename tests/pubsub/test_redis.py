@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from conformance import KEPT, message, texts, turn, until
 from process import Process, Recorder
+from relay import Relay
 from server import RedisServer
 
 from wsproto_async.exceptions import BrokerError
-from wsproto_async.pubsub import Position, Publication, Retention
+from wsproto_async.pubsub import Position, Publication, Retention, connection
 from wsproto_async.pubsub.redis import RedisBroker, broker, commands
 from wsproto_async.pubsub.redis.address import Address
 from wsproto_async.pubsub.redis.call import Call
@@ -95,6 +96,19 @@ async def test_a_history_that_was_saved_is_not_gone_on_with(tmp_path: Path) -> N
         assert (await one.broker.read("news", before, KEPT)).publications is None
         missed = await one.broker.read("news", Position(position.epoch, 0), KEPT)
         assert texts(missed.publications) == ["another"]
+        await one.broker.close()
+
+
+async def test_a_message_that_takes_long_to_leave_is_no_silence(
+    server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "_TICK", 0.25)
+    async with Relay(f"{tmp_path / 'relay.sock'}", f"{server.path}") as relay:
+        one = Process(RedisBroker(f"redis+unix://{relay.path}"), Recorder())
+        await one.broker.start(one.recorder)
+        relay.pause = 0.03
+        await one.broker.publish(message("news", "x" * 2**23), None, "")
+        assert one.recorder.events == []
         await one.broker.close()
 
 

@@ -98,8 +98,9 @@ async def copies(server: RedisServer, other: RedisServer) -> None:
     await until(has_copied)
 
 
+@pytest.mark.parametrize("clock", ["right", "set back"])
 async def test_what_a_server_has_lost_as_a_replica_is_missing(
-    server: RedisServer, one: Process, tmp_path: Path
+    server: RedisServer, one: Process, tmp_path: Path, clock: str
 ) -> None:
     """It is the same run, and its history goes back: the same offsets would come again."""
     (tmp_path / "other").mkdir()
@@ -114,7 +115,11 @@ async def test_what_a_server_has_lost_as_a_replica_is_missing(
         assert last == (before.epoch, 2)
         await copies(server, other)
         await server.call("REPLICAOF", "NO", "ONE")
-        await until(lambda: is_to_look(server))
+        if clock == "right":
+            await until(lambda: is_to_look(server))
+        else:
+            hour_ahead = (int((await server.call("TIME"))[0]) + 3600) * 1000
+            await server.call("HSET", "wsproto_async:{news}:head", "looked", hour_ahead)
         for _ in range(2):
             await asyncio.wait_for(again(one), 10)
         assert (await one.broker.read("news", last, KEPT)).publications is None
@@ -210,6 +215,20 @@ async def test_who_unsubscribes_while_pings_are_refused_can_subscribe_again(
         for _ in range(3):
             await asyncio.wait_for(one.broker.subscribe("news"), 10)
             one.broker.unsubscribe("news")
+
+
+async def test_the_log_tells_once_an_outage_why_a_server_is_not_back(
+    server: RedisServer, one: Process, caplog: pytest.LogCaptureFixture
+) -> None:
+    for outages in (1, 2):
+        await allow(server, "-script")
+        await server.kill_clients("normal")
+        await grows(server, "script|load", "rejected_calls", 4)
+        await allow(server, "+script")
+        await one.told(*["lost", "made"] * outages)
+    lines = [record.getMessage() for record in caplog.records]
+    why = f"Redis at 127.0.0.1:{server.port} is not back: NOPERM "
+    assert sum(line.startswith(why) for line in lines) == 2
 
 
 async def test_scripts_that_cannot_be_loaded_again(server: RedisServer, one: Process) -> None:

@@ -29,6 +29,8 @@ __all__ = ["RedisBroker"]
 _START_TIMEOUT: Final = 10.0  # seconds
 _CLOSE_TIMEOUT: Final = 1.0
 
+_MAX_FAILURES: Final = 10  # different ones that are told of an outage
+
 _log = logging.getLogger("wsproto_async.pubsub")
 
 
@@ -74,7 +76,10 @@ class RedisBroker(Broker):
         self._loop = asyncio.get_running_loop()
         self._receiver = receiver
         self._is_started = False
-        self._cluster = Cluster(self._address, self._linked, self._arrived, self._restored)
+        self._cluster = Cluster(
+            self._address, self._linked, self._arrived, self._restored, self._failed
+        )
+        self._failures: set[str] = set()  # that were told of this outage
         self._presence = Presence(self._cluster, self._names, self._members_restored)
         self._budget = Budget()
         self._batches = Batches(self._budget, self._begin, self._cluster.send, self._cluster.flush)
@@ -115,8 +120,16 @@ class RedisBroker(Broker):
             self._receiver.connection_lost(why)
             return
         _log.info("Redis at %s is back", self._address)
+        self._failures.clear()
         self._presence.look()
         self._receiver.connection_made()
+
+    def _failed(self, why: str) -> None:
+        if self._receiver is None or not self._is_started or why in self._failures:
+            return
+        if len(self._failures) < _MAX_FAILURES:
+            self._failures.add(why)
+            _log.warning("Redis at %s is not back: %s", self._address, why)
 
     # Publications
 

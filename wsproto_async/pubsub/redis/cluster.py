@@ -45,7 +45,8 @@ class Cluster:
 
     ``on_link`` is called with why something may be missed from now on, and with None when all
     topics are subscribed to again. ``on_message`` is called with a topic and what was published,
-    ``on_restored`` with a topic that is subscribed to again.
+    ``on_restored`` with a topic that is subscribed to again, ``on_failure`` with why an attempt to
+    connect was in vain.
     """
 
     def __init__(
@@ -54,12 +55,14 @@ class Cluster:
         on_link: Callable[[str | None], None],
         on_message: Callable[[str, bytes], None],
         on_restored: Callable[[str], None],
+        on_failure: Callable[[str], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._address = address
         self._on_link = on_link
         self.message = on_message
         self.restored = on_restored
+        self._on_failure = on_failure
         self._is_cluster = False
         self._owners: list[Server | None] = []  # by slot
         self._servers: dict[Address, Server] = {}
@@ -169,8 +172,9 @@ class Cluster:
             self._look.set()
         self._update(why)
 
-    def failed(self, exc: Exception) -> None:
+    def failed(self, server: Server, exc: Exception) -> None:
         self._failure = exc
+        self._on_failure(f"{server.address}: {self.failure}" if self._is_cluster else self.failure)
         if isinstance(exc, BrokerError) or str(exc).startswith(_FINAL):
             self._settled.set()
 

@@ -19,7 +19,7 @@ import hiredis
 from .call import Arguments, Call
 from .command import Ask, Command, Repeat
 from .connection import Connection
-from .run import ELSEWHERE, INFO, NO_RUN, Run
+from .run import ELSEWHERE, INFO, NO_RUN, REPLICA, Run
 from .scripts import Script
 
 __all__ = ["MAX_AWAY", "Commands"]
@@ -45,7 +45,8 @@ class Commands:
         self._on_link = on_link
         self._on_elsewhere = on_elsewhere
         self._connection: Connection | None = None
-        self._run = NO_RUN
+        self.run = NO_RUN
+        """That there is a connection to, or was last."""
         self._is_holding = False  # what comes waits until all that was written is answered
         self._refused_in_turn = 0
         self._reloaded_for: frozenset[Command] = frozenset()  # what that did not help is refused
@@ -65,12 +66,12 @@ class Commands:
 
     def check(self, replies: list[Any]) -> None:
         if Run.parse(replies[0]).is_replica:
-            raise ConnectionError("it is a replica")  # it may become something else
+            raise ConnectionError(REPLICA)
 
     def linked(self, connection: Connection, replies: list[Any]) -> None:
         self._connection = connection
-        before, self._run = self._run, Run.parse(replies[0])
-        if self._run != before:
+        before, self.run = self.run, Run.parse(replies[0])
+        if self.run != before:
             self._fail_written("may have been published: the server may have lost it")
         self._failing = None
         self._stop_clock()
@@ -119,6 +120,11 @@ class Commands:
         else:
             self._write(self._connection, command)
 
+    def abort(self, why: str) -> None:
+        """End the connection: there will be another."""
+        if self._connection is not None:
+            self._connection.abort(why)
+
     def flush(self) -> None:
         """Let what is written leave before the end of this turn."""
         if self._connection is not None:
@@ -166,7 +172,7 @@ class Commands:
         if command.written_at is None:
             command.written_at = self._loop.time()
         self._written.append(command)
-        connection.write(command.pack(self._run))
+        connection.write(command.pack(self.run))
 
     def _write_waiting(self) -> None:
         assert self._connection is not None
@@ -204,7 +210,7 @@ class Commands:
         if not why.startswith("NOSCRIPT"):
             command.fail(why)
             if "READONLY" in why and self._connection is not None:
-                self._connection.abort("it has become a replica")
+                self._connection.abort(REPLICA)
             return
         if command in self._reloaded_for:
             command.fail(why)

@@ -6,12 +6,15 @@ from typing import Any, Final, NamedTuple
 
 from ...exceptions import BrokerError
 
-__all__ = ["ELSEWHERE", "INFO", "NO_RUN", "Run"]
+__all__ = ["ELSEWHERE", "INFO", "NO_RUN", "REPLICA", "Run"]
 
 INFO: Final = ("INFO",)
 
 ELSEWHERE: Final = ("MOVED ", "ASK ", "TRYAGAIN", "CLUSTERDOWN")
 """How the errors begin that a server answers with if a slot is, or soon will be, another's."""
+
+REPLICA: Final = "it is a replica"
+"""Why a server is of no use, though it may become something else."""
 
 _SHARDS_SINCE: Final = 7  # the version whose clusters have channels of one shard
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Protocol
 
 from .address import Address
 from .command import Command
 from .commands import Commands
 from .link import Link
+from .run import REPLICA
 from .subscriptions import Subscriptions
 
 __all__ = ["Server", "User"]
@@ -20,7 +22,7 @@ class User(Protocol):
     def changed(self, server: Server, why: str) -> None:
         """``is_up`` has changed, with ``why`` it is not."""
 
-    def failed(self, exc: Exception) -> None:
+    def failed(self, server: Server, exc: Exception) -> None:
         """An attempt to connect has failed."""
 
     def command_elsewhere(self, server: Server, command: Command, why: str) -> None:
@@ -56,17 +58,27 @@ class Server:
         )
         loop = asyncio.get_running_loop()
         self._running = [
-            loop.create_task(Link(address, owner.greeting, owner, user.failed).run())
+            loop.create_task(Link(address, owner.greeting, owner, partial(user.failed, self)).run())
             for owner in (self.commands, self.subscriptions)
         ]
 
     def _linked(self, link: str, why: str | None) -> None:
         (self._down.discard if why is None else self._down.add)(link)
+        if link == "commands" and why == REPLICA:
+            self.subscriptions.abort(why)
+        elif not self._down and self.commands.run.id != self.subscriptions.run.id:
+            self._abort_older("subscriptions" if link == "commands" else "commands")
         if self.is_up is bool(self._down):
             self.is_up = not self._down
             self._user.changed(self, why or "")
         if self.is_up:
             self.subscriptions.confirm()
+
+    def _abort_older(self, link: str) -> None:
+        """The address, or what is behind it, has led the links to two servers: take the later."""
+        self._down.add(link)
+        why = "the address is another server's now"
+        (self.subscriptions if link == "subscriptions" else self.commands).abort(why)
 
     async def close(self) -> None:
         """Close both connections when all is written."""

@@ -13,7 +13,7 @@ import hiredis
 from ..futures import fail, finish
 from .call import pack
 from .connection import Connection
-from .run import ELSEWHERE, INFO, NO_RUN, Run
+from .run import ELSEWHERE, INFO, NO_RUN, REPLICA, Run
 
 __all__ = ["Subscriptions"]
 
@@ -48,7 +48,8 @@ class Subscriptions:
         self._on_message = on_message
         self._on_restored = on_restored
         self._connection: Connection | None = None
-        self._run = NO_RUN
+        self.run = NO_RUN
+        """That there is a connection to, or was last."""
         self._topics: dict[bytes, str] = {}  # by channel
         self._lost: set[bytes] = set()  # of those, which this server has given up or refused
         self._asked: deque[_Asked] = deque()  # what is not answered yet, in this order
@@ -61,20 +62,21 @@ class Subscriptions:
     greeting = (INFO,)
 
     def check(self, replies: list[Any]) -> None:
-        Run.parse(replies[0])
+        if Run.parse(replies[0]).is_replica:  # which gets what is published late, or not at all
+            raise ConnectionError(REPLICA)
 
     def linked(self, connection: Connection, replies: list[Any]) -> None:
         self._connection = connection
-        self._run = Run.parse(replies[0])
+        self.run = Run.parse(replies[0])
         connection.on_replies = self._replied
         connection.on_silence = self._ping
         self._lost.clear()
         self._to_confirm = len(self._topics)
         # Channels of different slots cannot stand in one command to a server that looks at them.
-        at_once = 1 if self._run.is_sharded else _AT_ONCE
+        at_once = 1 if self.run.is_sharded else _AT_ONCE
         channels = iter(self._topics)
         while some := tuple(islice(channels, at_once)):
-            connection.write(pack((self._run.subscribe, *some)))
+            connection.write(pack((self.run.subscribe, *some)))
             self._asked.extend(_Asked(channel, [], is_again=True) for channel in some)
         if not self._to_confirm:
             self._all_confirmed()
@@ -88,6 +90,11 @@ class Subscriptions:
         if self._is_linked:
             self._is_linked = False
             self._on_link(why)
+
+    def abort(self, why: str) -> None:
+        """End the connection: all topics will be subscribed to again on another."""
+        if self._connection is not None:
+            self._connection.abort(why)
 
     def _all_confirmed(self) -> None:
         self._is_linked = True
@@ -114,7 +121,7 @@ class Subscriptions:
             self._futures[channel] += futures
         else:
             self._asked.append(_Asked(channel, futures, is_again))
-            self._connection.write(pack((self._run.subscribe, channel)))
+            self._connection.write(pack((self.run.subscribe, channel)))
 
     def unsubscribe(self, channel: bytes) -> None:
         """Unsubscribe, if there is a subscription; who waits for it does so no longer."""
@@ -125,7 +132,7 @@ class Subscriptions:
 
     def give_up(self, channel: bytes) -> Futures:
         """Leave a subscription to another server; return who waits for it."""
-        if self._run.is_sharded:  # then Redis does it
+        if self.run.is_sharded:  # then Redis does it
             del self._topics[channel]
             self._lost.discard(channel)
         else:
@@ -137,8 +144,8 @@ class Subscriptions:
         self._lost.discard(channel)
         if self._connection is None:
             return
-        self._connection.write(pack((self._run.unsubscribe, channel)))
-        if self._run.is_sharded:
+        self._connection.write(pack((self.run.unsubscribe, channel)))
+        if self.run.is_sharded:
             # It may be refused, as can be what stands before and behind it.
             self._mark(self._connection, channel)
 
