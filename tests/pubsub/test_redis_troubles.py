@@ -154,7 +154,7 @@ async def has(server: RedisServer, epoch: str) -> bool:
 async def is_to_look(server: RedisServer) -> bool:
     seconds, microseconds = map(int, await server.call("TIME"))
     looked = int(await server.call("HGET", "wsproto_async:{news}:head", "looked"))
-    return seconds * 1000 + microseconds // 1000 >= looked + 20
+    return seconds * 1000 + microseconds // 1000 >= looked + 200
 
 
 async def again(process: Process) -> None:
