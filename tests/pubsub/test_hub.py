@@ -88,9 +88,6 @@ async def test_who_gives_up_connecting_leaves_nothing(hub: HubProcess, turns: in
     assert recorder.events == []
 
 
-# -- The hub ends ---------------------------------------------------------------------------------
-
-
 # -- The connection ends --------------------------------------------------------------------------
 
 
@@ -356,7 +353,6 @@ async def test_a_process_that_sends_what_others_could_not_take_is_dropped(
     reader, writer = await asyncio.open_unix_connection(hub.path)
     writer.write(HELLO + sent)
     with suppress(ConnectionError):
-        await asyncio.wait_for(reader.read(), PATIENCE)
         await asyncio.wait_for(reader.read(), PATIENCE)
     writer.close()
     await other.broker.members("news")

@@ -15,9 +15,10 @@ from .command import MORE, Again, Ask, Command
 from .link import Connection
 from .protocol import DONE, U32, Fields, FrameError
 
-__all__ = ["Commands"]
+__all__ = ["MAX_AWAY", "Commands"]
 
-MAX_AWAY: Final = 10.0  # seconds
+MAX_AWAY: Final = 10.0
+"""Seconds for which commands wait for a connection."""
 
 
 class Commands:
