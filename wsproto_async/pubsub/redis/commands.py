@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from itertools import islice
 from typing import Any, Final
 
 import hiredis
@@ -49,7 +48,7 @@ class Commands:
         """That there is a connection to, or was last."""
         self._is_holding = False  # what comes waits until all that was written is answered
         self._refused_in_turn = 0
-        self._reloaded_for: frozenset[Command] = frozenset()  # what that did not help is refused
+        self._reloaded_at = 0.0
         self._written: deque[Command] = deque()
         self._waiting: deque[Command] = deque()
         self._failing: str | None = None  # why all commands fail at once
@@ -212,7 +211,8 @@ class Commands:
             if "READONLY" in why and self._connection is not None:
                 self._connection.abort(REPLICA)
             return
-        if command in self._reloaded_for:
+        assert command.written_at is not None
+        if command.written_at < self._reloaded_at:  # it is written again since, and that is no help
             command.fail(why)
             return
         # Those behind it are lacking it as well: they are written again in the same order.
@@ -226,7 +226,7 @@ class Commands:
         """Load the scripts again, and write what has waited for that."""
         assert self._connection is not None
         self._is_holding = False
-        self._reloaded_for = frozenset(islice(self._waiting, self._refused_in_turn))
+        self._reloaded_at = self._loop.time()
         for script in Script.all:
             self._write(self._connection, self._own(Call(*script.load)))
         self._write_waiting()
