@@ -12,6 +12,8 @@ class Relay:
     def __init__(self, path: str, target: str) -> None:
         self.path = path
         self.target = target
+        self.pause = 0.0
+        """Seconds after each 64 KiB."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._deaf: set[asyncio.Task[None]] = set()
 
@@ -60,4 +62,5 @@ class Relay:
                 if task not in self._deaf:
                     writer.write(data)
                     await writer.drain()
+                    await asyncio.sleep(self.pause)
         writer.close()

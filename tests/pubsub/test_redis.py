@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from conformance import KEPT, message, texts, turn, until
 from process import Process, Recorder
+from relay import Relay
 from server import RedisServer
 
 from wsproto_async.exceptions import BrokerError
-from wsproto_async.pubsub import Position, Publication, Retention
+from wsproto_async.pubsub import Position, Publication, Retention, connection
 from wsproto_async.pubsub.redis import RedisBroker, broker, commands
 from wsproto_async.pubsub.redis.address import Address
 from wsproto_async.pubsub.redis.call import Call
@@ -135,6 +136,19 @@ async def test_a_server_that_stands_still_is_lost(server: RedisServer, one: Proc
     await one.broker.publish(message("news", "again"), None, "")
     await one.settle()
     assert texts(one.received("news"))[-1] == "again"
+
+
+async def test_a_message_that_takes_long_to_leave_is_no_silence(
+    server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "_TICK", 0.25)
+    async with Relay(f"{tmp_path / 'relay.sock'}", f"{server.path}") as relay:
+        one = Process(RedisBroker(f"redis+unix://{relay.path}"), Recorder())
+        await one.broker.start(one.recorder)
+        relay.pause = 0.03
+        await one.broker.publish(message("news", "x" * 2**23), None, "")
+        assert one.recorder.events == []
+        await one.broker.close()
 
 
 async def test_a_subscriber_that_is_disconnected_reads_what_it_has_missed(

@@ -1,7 +1,8 @@
 """What connections to all brokers have in common.
 
 What is written in one turn of the loop leaves in one write. When nothing comes any more, and no
-answer to a ping, the connection is dead: in 4 to 5 seconds.
+answer to a ping, and nothing of what waits to be sent leaves either, the connection is dead: in 4
+to 5 seconds.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class BrokerConnection(asyncio.Protocol):
         self._why = f"closed by {peer}"
         self._has_heard = False
         self._silent = 0
+        self._unsent = 0  # bytes, at the last tick
         self._timer: asyncio.TimerHandle | None = None
 
     def ping(self) -> None:
@@ -93,7 +95,10 @@ class BrokerConnection(asyncio.Protocol):
 
     # Ticks are counted, not time: while our own loop stands still there are none.
     def _tick(self) -> None:
-        self._silent = 0 if self._has_heard else self._silent + 1
+        assert self._transport is not None
+        before, self._unsent = self._unsent, self._transport.get_write_buffer_size()
+        is_alive = self._has_heard or self._unsent < before
+        self._silent = 0 if is_alive else self._silent + 1
         self._has_heard = False
         if self._silent == _SILENT_TICKS:
             self.abort(f"silent for {_TICK * _SILENT_TICKS:g} s")
