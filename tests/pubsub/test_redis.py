@@ -112,6 +112,19 @@ async def test_a_message_that_takes_long_to_leave_is_no_silence(
         await one.broker.close()
 
 
+async def test_a_message_that_takes_long_to_leave_is_no_silence(
+    server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "_TICK", 0.25)
+    async with Relay(f"{tmp_path / 'relay.sock'}", f"{server.path}") as relay:
+        one = Process(RedisBroker(f"redis+unix://{relay.path}"), Recorder())
+        await one.broker.start(one.recorder)
+        relay.pause = 0.03
+        await one.broker.publish(message("news", "x" * 2**23), None, "")
+        assert one.recorder.events == []
+        await one.broker.close()
+
+
 async def test_a_subscriber_that_is_disconnected_reads_what_it_has_missed(
     server: RedisServer, one: Process, other: Process
 ) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from conformance import KEPT, message, texts
+from conformance import KEPT, message, texts, until
 from process import Process, Recorder
 from relay import Relay
 from server import RedisServer
@@ -65,3 +65,19 @@ async def test_nothing_comes_from_what_has_become_a_replica(
     assert one.recorder.restored == ["news"]
     await one.broker.publish(message("news", "hello"), KEPT, "")
     assert texts(await one.receive(1)) == ["hello"]
+
+
+async def test_nothing_comes_from_what_is_a_replica_for_a_time(
+    servers: tuple[RedisServer, RedisServer], one: Process
+) -> None:
+    first, second = servers
+    await first.call("REPLICAOF", "127.0.0.1", second.port)
+    await first.kill_clients("normal")
+
+    async def is_given_up() -> bool:
+        return await first.clients("pubsub") == 0
+
+    await until(is_given_up)
+    await first.call("REPLICAOF", "NO", "ONE")
+    await one.told("lost", "made")
+    assert one.recorder.restored == ["news"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import Protocol
 
 from .address import Address
@@ -58,7 +57,7 @@ class Server:
         )
         loop = asyncio.get_running_loop()
         self._running = [
-            loop.create_task(Link(address, owner.greeting, owner, partial(user.failed, self)).run())
+            loop.create_task(Link(address, owner.greeting, owner, self._failed).run())
             for owner in (self.commands, self.subscriptions)
         ]
 
@@ -73,6 +72,11 @@ class Server:
             self._user.changed(self, why or "")
         if self.is_up:
             self.subscriptions.confirm()
+
+    def _failed(self, exc: Exception) -> None:
+        if str(exc) == REPLICA:
+            self.subscriptions.abort(REPLICA)
+        self._user.failed(self, exc)
 
     def _abort_older(self, link: str) -> None:
         """The address, or what is behind it, has led the links to two servers: take the later."""
