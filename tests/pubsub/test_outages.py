@@ -173,9 +173,10 @@ def check(log: list[str], publisher: str, sent: list[bool | None]) -> None:
     ]
     assert entries
     for (before, earlier), (after, later) in pairwise(entries):
-        assert later > earlier, "doubled, or out of order"
+        around = log[max(before - 9, 0) : after + 9]
+        assert later > earlier, f"doubled, or out of order: {around}"
         is_missing = any(sent[earlier + 1 : later])
-        assert not is_missing or GAP in log[before:after], "lost, and nobody was told"
+        assert not is_missing or GAP in log[before:after], f"lost, and nobody was told: {around}"
     assert entries[-1][1] == len(sent) - 1, "the last one is missing"
 
 

@@ -18,6 +18,7 @@ from wsproto_async.pubsub.redis import RedisBroker, broker, commands
 from wsproto_async.pubsub.redis.address import Address
 from wsproto_async.pubsub.redis.call import Call
 from wsproto_async.pubsub.redis.command import ANSWERED_WRONG, Ask
+from wsproto_async.pubsub.redis.scripts import Script
 from wsproto_async.pubsub.redis.topology import Topology
 from wsproto_async.pubsub.wire import encode
 
@@ -96,19 +97,6 @@ async def test_a_history_that_was_saved_is_not_gone_on_with(tmp_path: Path) -> N
         assert (await one.broker.read("news", before, KEPT)).publications is None
         missed = await one.broker.read("news", Position(position.epoch, 0), KEPT)
         assert texts(missed.publications) == ["another"]
-        await one.broker.close()
-
-
-async def test_a_message_that_takes_long_to_leave_is_no_silence(
-    server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connection, "_TICK", 0.25)
-    async with Relay(f"{tmp_path / 'relay.sock'}", f"{server.path}") as relay:
-        one = Process(RedisBroker(f"redis+unix://{relay.path}"), Recorder())
-        await one.broker.start(one.recorder)
-        relay.pause = 0.03
-        await one.broker.publish(message("news", "x" * 2**23), None, "")
-        assert one.recorder.events == []
         await one.broker.close()
 
 
@@ -229,6 +217,27 @@ async def test_scripts_are_loaded_again(server: RedisServer, one: Process) -> No
     received = await one.receive(200, "news")
     assert texts(received) == [str(number) for number in range(200)]
     assert [each.position.offset for each in received] == list(range(1, 201))
+
+
+@pytest.mark.parametrize("later", [KEPT, None])
+async def test_what_was_refused_does_not_come_behind_what_came_later(
+    server: RedisServer, one: Process, later: Retention | None
+) -> None:
+    """Where another process has loaded the scripts in between."""
+    await one.broker.subscribe("news")
+    await server.call("SCRIPT", "FLUSH")
+    refused = one.broker.publish(message("news", "1"), KEPT, "")
+    elsewhere = one.broker.publish(message("other", "1"), KEPT, "")
+    one.broker._batches.flush()
+    for script in Script.all:
+        one.broker._cluster.ask(Call(*script.load), bytes)
+    await one.broker.publish(message("news", "2"), later, "")
+    with pytest.raises(BrokerError, match="NOSCRIPT"):
+        await refused
+    await elsewhere
+    await one.broker.publish(message("news", "3"), KEPT, "")
+    await one.settle()
+    assert texts(one.received("news")) == ["2", "3"]
 
 
 async def test_what_has_waited_leaves_before_what_is_published_when_the_server_is_back(

@@ -47,8 +47,8 @@ class RedisBroker(Broker):
     the URL names any server; its others are found by themselves, and the topics divided among them.
     A history ends, and who has missed something is told so, when its server restarts, another takes
     over, or it gets the topic from another: it may lack what was written last; and when it gets its
-    first replica, or has had none for an hour, which looks the same. While that happens, or after
-    ``SCRIPT FLUSH``, one with an idempotency key may arrive behind others published later.
+    first replica, or has had none for an hour, which looks the same. While that happens, what has
+    an idempotency key may arrive behind others published later.
 
     Raises ValueError for what cannot be.
     """

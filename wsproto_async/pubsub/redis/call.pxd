@@ -3,6 +3,7 @@ cdef class Call:
     cdef object _script
     cdef object _run
     cdef bytes _head
+    cdef readonly bint is_ordered
     cdef readonly int slot
 
     cpdef bytes pack(self, object run)

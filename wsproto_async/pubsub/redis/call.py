@@ -33,7 +33,7 @@ class Call:
     the name of the server's run after the keys, and then what publishes.
     """
 
-    __slots__ = ("_arguments", "_head", "_run", "_script", "slot")
+    __slots__ = ("_arguments", "_head", "_run", "_script", "is_ordered", "slot")
 
     def __init__(self, *arguments: str | bytes | int, script: Script | None = None) -> None:
         self._arguments = arguments
@@ -42,6 +42,8 @@ class Call:
         self._head = b""
         self.slot = slot_of(arguments[1]) if len(arguments) > 1 else 0
         """Where a cluster has what it is about."""
+        self.is_ordered = script is not None or arguments[0] == PUBLISH
+        """Whether it has to come before those on the slot that were written after it."""
 
     def pack(self, run: Run) -> bytes:
         """Return the bytes of the call."""

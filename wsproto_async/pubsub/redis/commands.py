@@ -199,6 +199,8 @@ class Commands:
                 self._refused(command, str(reply))
             else:
                 command.finish(reply)
+                if self._is_holding and command.call.is_ordered:
+                    self._overtaken(command.call.slot)
             if self._is_holding and not written:
                 self._go_on()
 
@@ -215,12 +217,22 @@ class Commands:
         if command.written_at < self._reloaded_at:  # it is written again since, and that is no help
             command.fail(why)
             return
-        # Those behind it are lacking it as well: they are written again in the same order.
+        # Those behind it are lacking it as well, as a rule: they are written again in this order.
         if not self._is_holding:
             self._is_holding = True
             self._refused_in_turn = 0
         self._waiting.insert(self._refused_in_turn, command)
         self._refused_in_turn += 1
+
+    def _overtaken(self, slot: int) -> None:
+        """Let fail what was refused: another process has loaded the scripts for what came after."""
+        refused = [self._waiting.popleft() for _ in range(self._refused_in_turn)]
+        again = [command for command in refused if command.call.slot != slot]
+        self._waiting.extendleft(reversed(again))
+        self._refused_in_turn = len(again)
+        for command in refused:
+            if command.call.slot == slot:
+                command.fail("NOSCRIPT: it would come behind what was published later")
 
     def _go_on(self) -> None:
         """Load the scripts again, and write what has waited for that."""
