@@ -227,14 +227,17 @@ async def test_what_was_refused_does_not_come_behind_what_came_later(
     await one.broker.subscribe("news")
     await server.call("SCRIPT", "FLUSH")
     refused = one.broker.publish(message("news", "1"), KEPT, "")
-    elsewhere = one.broker.publish(message("other", "1"), KEPT, "")
+    others = [
+        one.broker.publish(message("other", "1"), KEPT, ""),
+        one.broker.read("news", None, KEPT),
+    ]
     one.broker._batches.flush()
     for script in Script.all:
         one.broker._cluster.ask(Call(*script.load), bytes)
     await one.broker.publish(message("news", "2"), later, "")
     with pytest.raises(BrokerError, match="NOSCRIPT"):
         await refused
-    await elsewhere
+    await asyncio.gather(*others)
     await one.broker.publish(message("news", "3"), KEPT, "")
     await one.settle()
     assert texts(one.received("news")) == ["2", "3"]

@@ -42,7 +42,7 @@ class Call:
         self._head = b""
         self.slot = slot_of(arguments[1]) if len(arguments) > 1 else 0
         """Where a cluster has what it is about."""
-        self.is_ordered = script is not None or arguments[0] == PUBLISH
+        self.is_ordered = arguments[0] == PUBLISH if script is None else script.is_ordered
         """Whether it has to come before those on the slot that were written after it."""
 
     def pack(self, run: Run) -> bytes:

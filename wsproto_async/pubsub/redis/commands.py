@@ -226,13 +226,15 @@ class Commands:
 
     def _overtaken(self, slot: int) -> None:
         """Let fail what was refused: another process has loaded the scripts for what came after."""
-        refused = [self._waiting.popleft() for _ in range(self._refused_in_turn)]
-        again = [command for command in refused if command.call.slot != slot]
+        again: list[Command] = []
+        for _ in range(self._refused_in_turn):
+            command = self._waiting.popleft()
+            if command.call.is_ordered and command.call.slot == slot:
+                command.fail("NOSCRIPT: it would come behind what was published later")
+            else:
+                again.append(command)
         self._waiting.extendleft(reversed(again))
         self._refused_in_turn = len(again)
-        for command in refused:
-            if command.call.slot == slot:
-                command.fail("NOSCRIPT: it would come behind what was published later")
 
     def _go_on(self) -> None:
         """Load the scripts again, and write what has waited for that."""

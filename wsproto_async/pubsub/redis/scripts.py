@@ -17,13 +17,17 @@ __all__ = ["ENTER", "KEEP", "LEAVE", "READ", "SYNC", "Script"]
 
 
 class Script:
-    """A script that is loaded on each connection, and called by its digest."""
+    """A script that is loaded on each connection, and called by its digest.
+
+    If it ``is_ordered``, a call of it has to come before others that were made later.
+    """
 
     all: ClassVar[list[Script]] = []
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, is_ordered: bool = True) -> None:
         self.load = ("SCRIPT", "LOAD", text)
         self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+        self.is_ordered = is_ordered
         self.all.append(self)
 
 
@@ -140,7 +144,8 @@ while since < offset and size < 262144 do
     end
 end
 return {position, found}
-"""
+""",
+    is_ordered=False,
 )
 
 # Publishes who joins or leaves: what comes before the key, the key (the member), and the name.
