@@ -75,7 +75,7 @@ def add_to(commands: Any) -> None:
         "--options",
         metavar="NAME",
         help="module:name of a dict with what there is no option for here: topics, hooks, "
-        "subprotocols, ...; all that serve() takes, see the reference",
+        "subprotocols, and what else serve() takes",
     )
 
     group = parser.add_argument_group(
