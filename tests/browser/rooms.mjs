@@ -166,8 +166,10 @@ const scenarios = {
     const seen = (text) => Promise.all(pages.map((page) => waitForLine(page, text)));
     await say(pages[0], "before");
     await seen("before");
-    console.log("said");
+    console.log("said before");
+    await goOn(); // the test kills the broker first
     await say(pages[0], "while it was away");
+    console.log("said while it was away");
     await seen("while it was away");
     await say(pages[1], "after");
     await seen("after");

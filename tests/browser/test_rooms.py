@@ -82,8 +82,10 @@ def test_several_processes_with_a_broker_that_is_started_anew(
         running("rooms", "--workers", "4", "--broker", redis.url) as rooms,
         playing(rooms, "brokerRestarted", tmp_path) as scenario,
     ):
-        scenario.wait_for("said")
+        scenario.wait_for("said before")
         redis.kill()
+        scenario.go_on()
+        scenario.wait_for("said while it was away")
         asyncio.run(redis.start())
         seen = scenario.seen()
     lines = ["Ada before", GAP, "Ada while it was away", "Grace after"]
