@@ -147,14 +147,16 @@ const scenarios = {
     return { first: await readLines(first, "p:not(.note)"), second: await readLines(second, "p:not(.note)") };
   },
 
-  // Says when there is something to lose; the test then starts the server anew.
+  // Says when there is something to lose; the test then stops the server, and starts it when we have
+  // said something to nobody.
   async restarted(context) {
     const page = await enter(context, "kitchen", "Ada");
     await say(page, "before");
     await waitForLine(page, "before");
-    console.log("said");
+    console.log("said before");
     await page.locator("#state", { hasText: "Connection lost" }).waitFor();
     await say(page, "while it was away");
+    console.log("said while it was away");
     await waitForConnection(page);
     await waitForLine(page, "while it was away");
     consoleErrors.splice(0); // Chromium itself reports each attempt that failed
@@ -184,8 +186,8 @@ const scenarios = {
     for (const page of pages) await waitForPeople(page, ["Ada", "Eve", "Grace"]);
     console.log("all are there");
     await goOn();
-    await second.close();
-    console.log("Eve has left");
+    await second.evaluate(() => new Promise((resolve) => { socket.onclose = resolve; socket.close(); }));
+    console.log("Eve has left"); // and the server has answered that
     for (const page of [first, third]) await waitForPeople(page, ["Ada", "Grace"]);
     return { lines: await readLines(first) };
   },

@@ -68,8 +68,9 @@ def test_server_that_is_started_anew_has_forgotten_and_the_page_says_so(
     rooms: Example, tmp_path: Path
 ) -> None:
     with playing(rooms, "restarted", tmp_path) as scenario:
-        scenario.wait_for("said")
+        scenario.wait_for("said before")
         rooms.stop()
+        scenario.wait_for("said while it was away")
         rooms.start()
         seen = scenario.seen()
     assert seen["lines"] == ["Ada before", GAP, "Ada while it was away"]
