@@ -18,15 +18,16 @@ async function freeze(page) {
 const scenarios = {
   async freeze(context) {
     const slow = await watchQuotes(context);
-    const skippedBefore = await slow.evaluate(() => totals.skipped);
-    const first = await newest(slow);
-    await freeze(slow);
+    // A busy machine may publish less in one freeze than is held on the way.
+    for (let i = 0; i < 10 && await slow.evaluate(() => [...quotes.values()].some(({ skipped }) => !skipped)); i++) {
+      await freeze(slow);
+    }
     const fast = await watchQuotes(context);
     const number = await newest(fast);
     await slow.waitForFunction((number) => [...quotes.values()].every((each) => each.number >= number), number);
     await slow.bringToFront();
     const seen = await slow.evaluate(() => ({ totals, each: [...quotes.values()].map(({ skipped }) => skipped) }));
-    return { ...seen, first, number, skippedBefore, result: await slow.locator("#result").textContent() };
+    return { ...seen, result: await slow.locator("#result").textContent() };
   },
 
   screenshots() {
