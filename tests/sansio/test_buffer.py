@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import tracemalloc
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from traced import traced
 
 from wsproto_async.sansio.buffer import MessageBuffer
 
@@ -40,17 +39,15 @@ def test_bytes_go_in_and_out(limit: int | None, memory: int, data: st.DataObject
 def test_it_grows_within_its_limit(limit: int, step: int) -> None:
     """And the whole is given out without a second copy."""
     piece = bytes(step)
-    tracemalloc.start()
-    try:
-        before = tracemalloc.get_traced_memory()[0]
+
+    def fill() -> None:
         buffer = MessageBuffer(limit)
         while buffer.size + step <= limit:
             buffer.append(piece)
         size = buffer.size
         assert len(buffer.getvalue()) == size
-        assert tracemalloc.get_traced_memory()[1] - before < limit + 1000
-    finally:
-        tracemalloc.stop()
+
+    assert traced(fill).peak < limit + 1000
 
 
 @pytest.mark.parametrize("limit", [2**16, 2**20, 3_141_592])
@@ -58,16 +55,13 @@ def test_it_grows_within_its_limit(limit: int, step: int) -> None:
 def test_what_was_taken_counts_in_its_limit(limit: int, share: int) -> None:
     """Taken at once, and while it is in use until the next is taken."""
     piece = bytes(4096)
-    tracemalloc.start()
-    try:
-        before = tracemalloc.get_traced_memory()[0]
+
+    def fill_and_take() -> None:
         buffer = MessageBuffer(limit, 32768)
-        taken = b""
         for count in range(1, limit // 4096 + 1):
             buffer.append(piece)
             if count % (limit // 4096 // share) == 0:
                 taken = buffer.take(buffer.size)
                 assert not any(taken)
-        assert tracemalloc.get_traced_memory()[1] - before < limit + 16_000
-    finally:
-        tracemalloc.stop()
+
+    assert traced(fill_and_take).peak < limit + 16_000
