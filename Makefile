@@ -33,7 +33,8 @@ demo: $(VENV)/.run ## start the demo page and print its address (PORT=8765)
 attack: ## send what attackers send to the server at PORT (8765), and print where it goes wrong
 	cd wsproto_async/testing && $(PYTHON) -m conformance --port $(PORT) $(if $(HOST),--host $(HOST)) $(if $(TLS),--tls) $(ATTACK)
 
-PYTHON_TESTS := -m "not browser and not interop and not node and not proxies" -n 4
+# More of them than there are cores: many tests wait for another process.
+PYTHON_TESTS := -m "not browser and not interop and not node and not proxies" -n 6 --dist worksteal
 
 test: export WSPROTO_ASYNC_BUILD := pure
 test: $(VENV)/.test ## run the tests that need only Python, on asyncio and on uvloop
