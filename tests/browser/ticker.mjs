@@ -18,16 +18,21 @@ async function freeze(page) {
 const scenarios = {
   async freeze(context) {
     const slow = await watchQuotes(context);
+    const readSkipped = () => slow.evaluate(() => [...quotes.values()].map(({ skipped }) => skipped));
+    const before = await readSkipped();
+    const first = await newest(slow);
     // A busy machine may publish less in one freeze than is held on the way.
-    for (let i = 0; i < 10 && await slow.evaluate(() => [...quotes.values()].some(({ skipped }) => !skipped)); i++) {
+    for (let i = 0, isSeen = false; i < 10 && !isSeen; i++) {
       await freeze(slow);
+      const each = await readSkipped();
+      isSeen = each.every((skipped, index) => skipped > before[index]) && await newest(slow) > first + 100;
     }
     const fast = await watchQuotes(context);
     const number = await newest(fast);
     await slow.waitForFunction((number) => [...quotes.values()].every((each) => each.number >= number), number);
     await slow.bringToFront();
     const seen = await slow.evaluate(() => ({ totals, each: [...quotes.values()].map(({ skipped }) => skipped) }));
-    return { ...seen, result: await slow.locator("#result").textContent() };
+    return { ...seen, first, number, before, result: await slow.locator("#result").textContent() };
   },
 
   screenshots() {

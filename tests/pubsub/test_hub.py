@@ -490,7 +490,7 @@ async def test_a_hub_that_says_nothing_after_its_welcome(
     await until(is_connected_again)
     with pytest.raises(BrokerError, match="no connection to the hub"):
         await asyncio.wait_for(one.broker.publish(message("news", "x"), None, ""), PATIENCE)
-    assert one.recorder.events == ["lost"]
+    assert (wrong.connections, one.recorder.events) == (2, ["lost"])
     wrong.is_mute = False
     wrong.cut()
     await one.told("lost", "made")

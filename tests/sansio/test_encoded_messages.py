@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
 import pytest
-from traced import traced
+from traced import RUNS, traced
 
 from wsproto_async.codec.frames import encode_frame
 from wsproto_async.codec.parser import FrameParser
@@ -451,7 +451,7 @@ def test_of_what_has_been_taken_a_window_is_held(side: str, rsv: int, most: int)
     """Beside the inflater, and of encoded messages only."""
     payload = deflate(LONG.encode() * 100) if rsv else LONG.encode() * 100
     wire = encode_frame(TEXT, payload, fin=False, rsv=rsv, masked=side == "server")
-    ends = [pair(side, max_size=None)[0] for _ in range(3)]
+    ends = [pair(side, max_size=None)[0] for _ in range(RUNS)]
 
     def take() -> object:
         end = ends.pop()

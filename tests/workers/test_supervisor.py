@@ -214,7 +214,7 @@ def test_no_connection_is_refused_by_a_rolling_restart(serving: Callable) -> Non
     assert callers.failures == []
     assert callers.count > 0
     eventually(lambda: len(children(supervisor)) == 2 + HUB)  # nor a zombie
-    eventually(lambda: descriptors(supervisor) <= before)
+    eventually(lambda: descriptors(supervisor) == before)
     for pid in program.workers(8)[-2:]:
         eventually(lambda pid=pid: descriptors(pid) <= of_a_worker + LAZY)
     program.send(signal.SIGTERM)
