@@ -80,7 +80,8 @@ class RedisCluster:
     async def _is_settled(self, server: RedisServer) -> bool:
         info = await server.call("CLUSTER", "INFO")
         known = b"cluster_known_nodes:%d\r" % len(self.servers)
-        return b"cluster_state:ok" in info and known in info
+        reachable = b"cluster_slots_ok:%d\r" % SLOTS  # the state is ok with less
+        return b"cluster_state:ok" in info and known in info and reachable in info
 
     async def has_shard_channels(self) -> bool:
         """Tell if what is published can stay with the server that has the channel."""
